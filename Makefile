@@ -1,0 +1,45 @@
+# Needs git, make and Python 3.11, 3.12 or 3.13; everything else is fetched into .venv (and .uv) by the first target that needs it.
+#
+#   make run SCENARIO=fog DATASET=mnist RUNTIME=process STATE=/tmp/state REPORT=report.json
+#   make test ARGS='-m "not (docker or ray or training or slow)"'      # the fast ones
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+ROOMS := agents workflows models scenarios
+LABEL := scanflow.project=scanflow-agents
+
+.PHONY: help run test lint bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 15
+
+run: $(READY) ## start the system, replay a scenario, ask the person here, print the story (SCENARIO, DATASET, RUNTIME, STATE, REPORT)
+	@$(PYTHON) -m agents.cluster --once --scenario '$(or $(SCENARIO),default)' $(if $(DATASET),--dataset '$(DATASET)') $(if $(RUNTIME),--runtime '$(RUNTIME)') \
+	  $(if $(STATE),--state '$(STATE)') $(if $(REPORT),--report '$(REPORT)')
+
+test: $(READY) ## run all tests, the fast ones first (ARGS are handed to pytest)
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: $(READY) ## ruff, mypy --strict, and the direction of imports
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: $(READY) ## measure what the project promises; prints a table, writes JSON (ARGS are handed on)
+	@for program in benchmarks/[a-z]*.py; do $(PYTHON) -m "benchmarks.$$(basename "$$program" .py)" $(ARGS); done
+
+clean: ## remove what make made: environments, caches, containers; what a run saved (scanflow-state) stays
+	@rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find $(ROOMS) tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@if docker info >/dev/null 2>&1; then docker ps -aq --filter label=$(LABEL) | xargs -r docker rm -f >/dev/null; fi
+
+# The environment is what uv.lock says, no more and no less. A second call costs nothing until one of these files changes.
+$(READY): pyproject.toml uv.lock .ci/environment
+	@.ci/environment
+	@touch $@
