@@ -1,0 +1,300 @@
+"""A pipeline is a folder of ONNX files with a manifest; this loads one, checks it and answers with it.
+
+    raw images -> classifier -> early, latent -> gate -> kept:   the first answer stands
+                                                     `-> routed: filter (if any) -> adapted classifier (or the same) -> answer
+
+The folder holds `manifest.json`, the ONNX files that it names and `reference.npz`. Every file is listed with its SHA-256, so
+a damaged or half-copied folder is refused before it can answer anything. This module needs numpy and onnxruntime, nothing
+else: it runs inside the inference container.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+
+
+class PipelineError(Exception):
+    """A pipeline folder, or images given to a pipeline, are not what was expected. The message says what was."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `manifest.json` says. File names are plain names inside the folder; `files` maps each one to its SHA-256."""
+
+    name: str
+    version: str
+    input: tuple[int, int, int]
+    classes: tuple[str, ...]
+    classifier: str
+    filter: str | None
+    adapted: str | None
+    gate: str | None
+    gate_threshold: float | None
+    reference: str
+    files: Mapping[str, str]
+    parent: str | None
+    remedy: str | None
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Manifest":
+        """Read the JSON text of a manifest; raises `PipelineError` that names the offending key."""
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise PipelineError(f"{MANIFEST} is not JSON ({error}); write it with models.pipeline.write_manifest(folder, ...)") from error
+        known = {field.name for field in fields(cls)}
+        if not isinstance(data, dict) or set(data) != known:
+            got = set(data) if isinstance(data, dict) else set()
+            wrong = f"missing keys {sorted(known - got)}, unknown keys {sorted(got - known)}"
+            raise PipelineError(f"{MANIFEST}: {wrong}; expected {sorted(known)}")
+        manifest = cls(**{**data, "input": _shape(data["input"]), "classes": _classes(data["classes"])})
+        manifest._check()
+        return manifest
+
+    def _check(self) -> None:
+        _is_name("name", self.name)
+        _is_name("version", self.version)
+        for key in ("parent", "remedy"):
+            if getattr(self, key) is not None:
+                _is_name(key, getattr(self, key))
+        if not isinstance(self.files, dict):
+            raise PipelineError(f"{MANIFEST}: files is {self.files!r}; expected a map of file name to SHA-256")
+        for file, digest in self.files.items():
+            _is_name("files", file)
+            if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+                raise PipelineError(f"{MANIFEST}: files[{file!r}] is {digest!r}; expected 64 hexadecimal digits (SHA-256)")
+        for key, file in self._roles().items():
+            _is_name(key, file)
+            if file not in self.files:
+                raise PipelineError(f"{MANIFEST}: {key} is {file!r}, which has no digest in files {sorted(self.files)}")
+        if (self.gate is None) != (self.gate_threshold is None):
+            raise PipelineError(f"{MANIFEST}: gate and gate_threshold go together; got {self.gate!r} and {self.gate_threshold!r}")
+        if self.gate_threshold is not None and not isinstance(self.gate_threshold, int | float):
+            raise PipelineError(f"{MANIFEST}: gate_threshold is {self.gate_threshold!r}; expected a number")
+        if self.gate is not None and self.filter is None and self.adapted is None:
+            raise PipelineError(f"{MANIFEST}: a gate routes images to a filter or an adapted classifier, and both are null")
+
+    def _roles(self) -> dict[str, str]:
+        """Role to file name, for the files that this pipeline has: classifier and reference always, the rest if not null."""
+        roles = {key: getattr(self, key) for key in ("classifier", "reference", "filter", "adapted", "gate")}
+        return {key: file for key, file in roles.items() if file is not None or key in ("classifier", "reference")}
+
+
+@dataclass(frozen=True)
+class Output:
+    """Answers to n images. `early` and `latent` are those of the raw image; `final_latent` is of the path that answered."""
+
+    logits: Floats  # [n, k]
+    early: Floats  # [n, e]
+    latent: Floats  # [n, d]
+    final_latent: Floats  # [n, d]
+    routed: NDArray[np.bool_]  # [n]
+
+
+class Pipeline:
+    """A loaded pipeline: answers images. Safe to call from several threads at once; it never changes after loading."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        """Take the folder's files by name. Raises `PipelineError`; afterwards one probe run has shown that all parts fit."""
+        if MANIFEST not in files:
+            raise PipelineError(f"no {MANIFEST} among {sorted(files)}; a pipeline folder is written by models.pipeline.write_manifest")
+        self.manifest = Manifest.parse(files[MANIFEST])
+        self.digest = hashlib.sha256(files[MANIFEST]).hexdigest()
+        for file, expected in self.manifest.files.items():
+            if file not in files:
+                raise PipelineError(f"pipeline {self.name!r} lacks the file {file!r} that its manifest lists; copy the whole folder again")
+            if (got := hashlib.sha256(files[file]).hexdigest()) != expected:
+                wrong = f"SHA-256 {got[:12]}..., its manifest says {expected[:12]}...; copy the folder again"
+                raise PipelineError(f"{file!r} of pipeline {self.name!r} is damaged: {wrong}")
+        m = self.manifest
+        tail = ("logits", "early", "latent")
+        self._classifier = _session(files, m.classifier, ("images",), tail)
+        self._filter = _session(files, m.filter, ("images",), ("filtered",)) if m.filter else None
+        self._adapted = _session(files, m.adapted, ("images",), tail) if m.adapted else None
+        self._gate = _session(files, m.gate, ("early", "latent"), ("score",)) if m.gate else None
+        self.fit_latent, self.fit_labels = _reference(files[m.reference], m.reference)
+        self._probe()
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Pipeline":
+        """Load a pipeline folder, checking every digest. Raises `PipelineError` that says which file is wrong and how."""
+        return cls(read_files(folder))
+
+    @property
+    def name(self) -> str:
+        """Unique among the pipelines of one deployment."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """The version that answers carry."""
+        return self.manifest.version
+
+    def run(self, images: Floats) -> Output:
+        """Answer `images`, float32 [n, c, h, w] in [0, 1] with n >= 1. Raises `PipelineError` on any other shape or dtype."""
+        if images.ndim != 4 or images.shape[1:] != self.manifest.input or images.dtype != np.float32 or not len(images):
+            expected = ["n >= 1", *self.manifest.input]
+            raise PipelineError(f"images are {images.dtype} {list(images.shape)}; pipeline {self.name!r} expects float32 {expected}")
+        logits, early, latent = self._classifier.run(None, {"images": images})
+        if self._filter is None and self._adapted is None:
+            return Output(logits, early, latent, latent, np.zeros(len(images), bool))
+        if self._gate is None:
+            routed = np.ones(len(images), bool)
+        else:
+            (score,) = self._gate.run(None, {"early": early, "latent": latent})
+            routed = score > self.manifest.gate_threshold
+            if not routed.any():
+                return Output(logits, early, latent, latent, routed)
+        chosen = images[routed]
+        if self._filter is not None:
+            (chosen,) = self._filter.run(None, {"images": chosen})
+        new_logits, _, new_latent = (self._adapted or self._classifier).run(None, {"images": chosen})
+        final_logits, final_latent = logits.copy(), latent.copy()
+        final_logits[routed], final_latent[routed] = new_logits, new_latent
+        return Output(final_logits, early, latent, final_latent, routed)
+
+    def _probe(self) -> None:
+        """Run every part once on two grey images, so that parts that do not fit are found now and not by a client."""
+        images = np.full((2, *self.manifest.input), 0.5, np.float32)
+        k, d = len(self.manifest.classes), self.fit_latent.shape[1]
+        try:
+            logits, early, latent = self._classifier.run(None, {"images": images})
+            _has_shape(self.manifest.classifier, "logits", logits, (2, k))
+            _has_shape(self.manifest.classifier, "early", early, (2, early.shape[-1]))
+            _has_shape(self.manifest.classifier, "latent", latent, (2, d))
+            if self._gate is not None:
+                (score,) = self._gate.run(None, {"early": early, "latent": latent})
+                _has_shape(str(self.manifest.gate), "score", score, (2,))
+            if self._filter is not None:
+                (images,) = self._filter.run(None, {"images": images})
+                _has_shape(str(self.manifest.filter), "filtered", images, (2, *self.manifest.input))
+            if self._adapted is not None:
+                logits, early, latent = self._adapted.run(None, {"images": images})
+                _has_shape(str(self.manifest.adapted), "logits", logits, (2, k))
+                _has_shape(str(self.manifest.adapted), "latent", latent, (2, d))
+        except PipelineError:
+            raise
+        except Exception as error:  # onnxruntime raises a family of its own classes, all directly under Exception
+            expected = f"a batch of {list(self.manifest.input)} images"
+            raise PipelineError(f"pipeline {self.name!r} fails on {expected}: {error}") from error
+
+
+def read_files(folder: Path | str) -> dict[str, bytes]:
+    """Read the files that a pipeline folder's manifest names (and the manifest): what `Pipeline` takes and the wire carries."""
+    folder = Path(folder)
+    try:
+        manifest = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise PipelineError(f"{folder} is no pipeline folder: {MANIFEST} cannot be read ({error.strerror})") from error
+    files = {MANIFEST: manifest}
+    for file in Manifest.parse(manifest).files:
+        try:
+            files[file] = (folder / file).read_bytes()
+        except OSError as error:
+            wrong = f"{folder} lacks {file!r}, which its manifest lists ({error.strerror})"
+            raise PipelineError(f"{wrong}; copy the whole folder again") from error
+    return files
+
+
+def write_manifest(
+    folder: Path | str,
+    *,
+    name: str,
+    version: str,
+    input: tuple[int, int, int],  # noqa: A002 - the manifest's own key
+    classes: tuple[str, ...],
+    classifier: str = "classifier.onnx",
+    filter: str | None = None,  # noqa: A002 - the manifest's own key
+    adapted: str | None = None,
+    gate: str | None = None,
+    gate_threshold: float | None = None,
+    reference: str = "reference.npz",
+    parent: str | None = None,
+    remedy: str | None = None,
+) -> Manifest:
+    """Write `manifest.json` over the files already in `folder`, computing their digests; atomic. Raises `PipelineError`.
+
+    `input` is [channels, height, width]; `parent` is the name of the pipeline that this one was made from by `remedy`.
+    """
+    folder, digests = Path(folder), {}
+    for file in (classifier, filter, adapted, gate, reference):
+        if file is None:
+            continue
+        try:
+            digests[file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        except OSError as error:
+            raise PipelineError(f"write {folder / file} before its manifest ({error.strerror})") from error
+    manifest = Manifest(
+        name=name, version=version, input=_shape(input), classes=_classes(classes), classifier=classifier, filter=filter, adapted=adapted,
+        gate=gate, gate_threshold=gate_threshold, reference=reference, files=digests, parent=parent, remedy=remedy,
+    )  # fmt: skip
+    manifest._check()  # noqa: SLF001 - same module
+    text = json.dumps(asdict(manifest), indent=1)
+    draft = folder / f".{MANIFEST}.{os.getpid()}"
+    draft.write_text(text + "\n", encoding="utf-8")
+    draft.replace(folder / MANIFEST)
+    return manifest
+
+
+def _session(files: Mapping[str, bytes], file: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
+    options = onnxruntime.SessionOptions()
+    # More threads lose on small machines as soon as anything else runs: a spinning pool waits for a descheduled peer.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(files[file], options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as in _probe
+        raise PipelineError(f"{file!r} is no ONNX model that onnxruntime {onnxruntime.__version__} can load: {error}") from error
+    got = tuple(i.name for i in session.get_inputs()), tuple(o.name for o in session.get_outputs())
+    if set(got[0]) != set(inputs) or got[1] != outputs:
+        raise PipelineError(f"{file!r} has inputs {got[0]} and outputs {got[1]}; expected {inputs} and {outputs}, in this order")
+    return session
+
+
+def _reference(content: bytes, file: str) -> tuple[Floats, NDArray[np.int64]]:
+    """`fit_latent` float32 [m, d] and `fit_labels` int64 [m] of the reference file."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            latent, labels = arrays["fit_latent"].astype(np.float32), arrays["fit_labels"].astype(np.int64)
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise PipelineError(f"{file!r} is no reference: {error}; expected .npz arrays fit_latent [m, d] and fit_labels [m]") from error
+    if latent.ndim != 2 or labels.shape != latent.shape[:1] or not len(labels):
+        raise PipelineError(f"{file!r} has fit_latent {latent.shape} and fit_labels {labels.shape}; expected [m, d] and [m] with m >= 1")
+    return latent, labels
+
+
+def _has_shape(file: str, output: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != np.float32:
+        raise PipelineError(f"{file!r} gives {output} {array.dtype} {list(array.shape)} for two images; expected float32 {list(shape)}")
+
+
+def _is_name(key: str, value: object) -> None:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise PipelineError(f"{MANIFEST}: {key} is {value!r}; expected 1 to 128 letters, digits and . _ + - (a plain name, no folder)")
+
+
+def _shape(value: object) -> tuple[int, int, int]:
+    if isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(v, int) and v > 0 for v in value):
+        return value[0], value[1], value[2]
+    raise PipelineError(f"{MANIFEST}: input is {value!r}; expected [channels, height, width], three positive integers")
+
+
+def _classes(value: object) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and len(value) >= 2 and all(isinstance(v, str) for v in value) and len(set(value)) == len(value):
+        return tuple(value)
+    raise PipelineError(f"{MANIFEST}: classes is {value!r}; expected a list of two or more different strings")

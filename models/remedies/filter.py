@@ -1,0 +1,61 @@
+"""Filter: mend the image in front of the untouched classifier, learned without pairs of clean and drifted images."""
+
+import torch
+from torch import Tensor
+
+from models.networks.filter import Filter
+from models.networks.numerics import fast, thread_count
+from models.remedies.context import Candidate, RemedyContext
+from models.remedies.gate import gated
+from models.remedies.learning import TAUGHT, Target, descend, drifted_source, teaching_source
+
+STEPS = 250
+BATCH = 96
+LABELLED = 16
+
+
+def prepare(context: RemedyContext) -> Candidate:
+    """Learn a filter that makes drifted images look clean to the classifier, and put a gate in front of it.
+
+    The classifier is frozen and stays certified; gradients only pass through it. The filter (affine map per image, then a small residual
+    U-Net) is trained so that the latents of filtered images have the mean and covariance of clean ones, that confident predictions
+    survive augmentation, and that a person's labels hold. Strong where the drift hides or moves what the classifier needs (stripe,
+    translate, fog, noise).
+
+    Parameters
+    ----------
+    context : uses `classifier`, `drifted`, `teaching`, `reference`.
+
+    References
+    ----------
+    Gao et al., Back to the source: diffusion-driven adaptation to test-time corruption, CVPR 2023 (adapt the input, not the model).
+    Liang et al., Do we really need to access the source data?, ICML 2020 (adapt towards a frozen read-out).
+    """
+    with thread_count(context.threads):
+        return gated(context, Candidate("filter", filter=learn_filter(context, STEPS)))
+
+
+def learn_filter(context: RemedyContext, steps: int) -> Filter:
+    """Train a filter in front of `context.classifier`; returns it frozen, in eval mode."""
+    generator, classifier, target = context.generator(), context.classifier, Target.of(context)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(context.seed)
+        filter_ = Filter(classifier.channels, classifier.size).to(memory_format=torch.channels_last)
+    drifted, taught = drifted_source(context, generator), teaching_source(context, generator)
+
+    def loss() -> Tensor:
+        images = drifted.images[drifted.draw(BATCH)]
+        batch = [images, drifted.augmented(images)]
+        if taught:
+            chosen = taught.draw(LABELLED)
+            batch.append(taught.augmented(taught.images[chosen]))
+        with fast():
+            logits, latent = classifier.answer(filter_(torch.cat(batch)))
+        logits, latent = logits.float(), latent.float()
+        value = target.loss(logits[:BATCH], latent[:BATCH], logits[BATCH : 2 * BATCH])
+        if taught:
+            value = value + TAUGHT * torch.nn.functional.cross_entropy(logits[2 * BATCH :], taught.labels[chosen])
+        return value
+
+    descend(context, "learning a filter", filter_.parameters(), loss, steps=steps, weight_decay=1e-4)
+    return filter_.eval().requires_grad_(requires_grad=False)

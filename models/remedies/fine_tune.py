@@ -1,0 +1,73 @@
+"""Fine-tune: adapt a copy of the classifier to drifted images, mostly without labels, and put it behind a gate."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows
+
+from models.networks.classifier import Classifier
+from models.networks.numerics import fast, thread_count, to_tensor
+from models.remedies.context import Candidate, RemedyContext
+from models.remedies.gate import gated
+from models.remedies.learning import TAUGHT, Source, Target, descend, drifted_source, teaching_source
+from models.remedies.recalibrate import recalibrated
+
+STEPS = 350
+BATCH = 96
+LABELLED = 16
+CLEAN = 64
+
+
+def prepare(context: RemedyContext) -> Candidate:
+    """Adapt a copy of the classifier, starting from the recalibrated one, and let a gate send it drifted images only.
+
+    Every step sees drifted images as they are and augmented (confident predictions must survive augmentation, latents must keep the
+    mean and covariance of clean data, classes their proportions), a person's labels under augmentation, and clean labelled images,
+    normalised by their own statistics, so that what was once learned is not forgotten. The live classifier answers clean images as before.
+
+    Parameters
+    ----------
+    context : uses `classifier`, `clean_images`, `clean_labels`, `drifted`, `teaching`, `reference`.
+
+    References
+    ----------
+    Sohn et al., FixMatch, NeurIPS 2020. Liang et al., Do we really need to access the source data?, ICML 2020.
+    """
+    with thread_count(context.threads):
+        return gated(context, Candidate("fine_tune", adapted=adapt(context, STEPS)))
+
+
+def adapt(context: RemedyContext, steps: int, seconds: float | None = None) -> Classifier:
+    """Return a frozen copy of `context.classifier`, in eval mode, adapted to the drifted images alone."""
+    generator, target = context.generator(), Target.of(context)
+    drifted, taught = drifted_source(context, generator), teaching_source(context, generator)
+    clean = Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)
+    model = recalibrated(context.classifier, drifted.images).to(memory_format=torch.channels_last)
+    model.requires_grad_(requires_grad=True).train()
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momentum = 0.05
+
+    def loss() -> Tensor:
+        images = drifted.images[drifted.draw(BATCH)]
+        batch = [images, drifted.augmented(images)]
+        if taught:
+            chosen = taught.draw(LABELLED)
+            batch.append(taught.augmented(taught.images[chosen]))
+        with fast():
+            logits, latent = model.answer(torch.cat(batch))
+        logits, latent = logits.float(), latent.float()
+        value = target.loss(logits[:BATCH], latent[:BATCH], logits[BATCH : 2 * BATCH])
+        if taught:
+            value = value + TAUGHT * F.cross_entropy(logits[2 * BATCH :], taught.labels[chosen])
+        recalled = clean.draw(CLEAN)
+        for norm in norms:
+            norm.momentum = 0.0  # clean images are normalised by their own statistics and leave the kept ones alone
+        with fast():
+            logits, _ = model.answer(clean.augmented(clean.images[recalled]))
+        for norm in norms:
+            norm.momentum = momentum
+        return value + F.cross_entropy(logits.float(), clean.labels[recalled], label_smoothing=0.05)
+
+    for norm in norms:
+        norm.momentum = momentum
+    descend(context, "fine-tuning", model.parameters(), loss, steps=steps, seconds=seconds)
+    return model.eval().requires_grad_(requires_grad=False)

@@ -1,0 +1,137 @@
+"""How the trained remedies learn from drifted images without labels, and from the few with one.
+
+No image of the drifted stream has a clean twin, so nothing is learned from pairs. What is known instead: how the latents of clean data
+are spread, and in which proportions its classes come; and that a model which is sure of an image should say the same of that image
+turned a little, shifted a little, with a patch wiped out.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows
+
+from models.networks.adamw import AdamW, one_cycle
+from models.networks.augment import affine, wipe
+from models.remedies.context import RemedyContext
+
+CONFIDENT = 0.9
+"""Predictions with at least this probability count as labels of the augmented image."""
+
+TAUGHT = 0.2
+"""Weight of the few labels: enough to turn a wrong start round, too little to be learned by heart."""
+
+GRACE = 0.15
+"""Part of the time after which training looks at the clock; before, and on machines that are fast enough, only steps count."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the latents and answers of drifted images should look like once they are mended."""
+
+    mean: Tensor
+    """float32 [d]: mean of clean latents"""
+    covariance: Tensor
+    """float32 [d, d]"""
+    proportions: Tensor
+    """float32 [k]: class proportions of the reference; assumed softly"""
+
+    @classmethod
+    def of(cls, context: RemedyContext) -> "Target":
+        latent = torch.tensor(context.reference.fit_latent)
+        return cls(latent.mean(0), torch.cov(latent.T), context.proportions())
+
+    def distance(self, latent: Tensor) -> Tensor:
+        """Return how far the mean and covariance of `latent` [n, d] are from those of clean data; no labels needed."""
+        off_mean = ((latent.mean(0) - self.mean).square() / self.covariance.diag()).mean()
+        off_covariance = (torch.cov(latent.T) - self.covariance).square().sum() / self.covariance.square().sum()
+        return off_mean + off_covariance
+
+    def loss(self, logits: Tensor, latent: Tensor, changed: Tensor) -> Tensor:
+        """Return the loss on unlabelled images.
+
+        Parameters
+        ----------
+        logits, latent : float32 [n, k] and [n, d] of the images as they are.
+        changed : logits [n, k] of the same images, augmented.
+        """
+        probability = logits.softmax(1)
+        confidence, label = probability.detach().max(1)
+        agree = (F.cross_entropy(changed, label, reduction="none") * (confidence > CONFIDENT)).mean()
+        usage = probability.mean(0)
+        unbalanced = (usage * ((usage + 1e-8) / self.proportions).log()).sum()
+        doubt = -(probability * (probability + 1e-8).log()).sum(1).mean()
+        return self.distance(latent) + agree + 0.5 * unbalanced + 0.1 * doubt
+
+
+@dataclass(frozen=True)
+class Source:
+    """Draws batches from images and, where there are any, labels; every draw of labelled images is augmented."""
+
+    images: Tensor
+    """float32 [n, c, h, w]"""
+    labels: Tensor
+    """int64 [n]; empty for unlabelled images"""
+    generator: torch.Generator
+
+    def draw(self, count: int) -> Tensor:
+        """Return positions of `count` images, drawn with replacement."""
+        return torch.randint(0, len(self.images), (count,), generator=self.generator)
+
+    def augmented(self, images: Tensor) -> Tensor:
+        """Return the images turned, scaled and shifted a little, one square of each wiped out."""
+        return wipe(affine(images, self.generator), self.generator)
+
+
+def drifted_source(context: RemedyContext, generator: torch.Generator) -> Source:
+    """Return the unlabelled drifted images."""
+    return Source(context.drifted_tensor(), torch.zeros(0, dtype=torch.int64), generator)
+
+
+def teaching_source(context: RemedyContext, generator: torch.Generator) -> Source | None:
+    """Return the drifted images that a person labelled, or None if there are none."""
+    if not len(context.teaching):
+        return None
+    images = context.drifted_tensor()[torch.tensor(context.teaching)]
+    return Source(images, torch.tensor(context.teaching_labels), generator)
+
+
+def descend(
+    context: RemedyContext,
+    what: str,
+    parameters: Iterable[nn.Parameter],
+    loss: Callable[[], Tensor],
+    *,
+    steps: int,
+    rate: float = 2e-3,
+    seconds: float | None = None,
+    weight_decay: float = 1e-3,
+) -> None:
+    """Take `steps` steps of AdamW with a one-cycle learning rate; on a slow machine fewer, so that `seconds` are kept.
+
+    The learning rate follows whichever is further on, steps or time, so training cut short has cooled down as well.
+
+    Parameters
+    ----------
+    what : a few words for the progress report.
+    loss : computes the loss of one fresh batch; called once a step.
+    seconds : by default the budget of the context.
+
+    Raises
+    ------
+    RemedyCancelledError
+        When the context says that nobody wants the remedy any more.
+    """
+    seconds = context.budget if seconds is None else seconds
+    optimizer = AdamW(parameters, weight_decay)
+    began = time.monotonic()
+    for step in range(steps):
+        part, spent = step / steps, (time.monotonic() - began) / seconds
+        if spent > max(part, GRACE):  # later than planned; a slow first step is no reason to hurry
+            part = spent
+        if part >= 1:
+            break
+        context.report(part, what)
+        optimizer.step(loss(), rate * one_cycle(part))

@@ -1,0 +1,50 @@
+"""Recalibrate: re-estimate the statistics of the batch-norm layers on drifted images; no label, no gradient, a second or two."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.classifier import Classifier
+from models.networks.numerics import BATCH, thread_count
+from models.remedies.context import Candidate, RemedyContext
+from models.remedies.gate import gated
+
+
+def prepare(context: RemedyContext) -> Candidate:
+    """Give drifted images batch-norm statistics of their own, behind a gate.
+
+    A shift of brightness, contrast or noise level moves the mean and spread of every channel, and the frozen statistics of batch norm then
+    push activations to where the next layer never learned anything. Statistics of the drifted stream bring them back. The strongest
+    cheap remedy for noise, contrast and fog; does nothing for geometry (translate, rotate).
+
+    Parameters
+    ----------
+    context : uses `classifier`, `drifted` and `reference` (for the gate); labels are not used.
+
+    References
+    ----------
+    Schneider et al., Improving robustness against common corruptions by covariate shift adaptation, NeurIPS 2020.
+    Li et al., Revisiting batch normalization for practical domain adaptation, 2016.
+    """
+    with thread_count(context.threads):
+        context.report(0.0, "re-estimating batch-norm statistics")
+        adapted = recalibrated(context.classifier, context.drifted_tensor())
+        context.report(0.5, "fitting the gate")
+        return gated(context, Candidate("recalibrate", adapted=adapted))
+
+
+@torch.no_grad()
+def recalibrated(classifier: Classifier, images: Tensor) -> Classifier:
+    """Return a frozen copy of `classifier` whose batch-norm statistics are those of `images`, float32 [n, c, h, w]."""
+    fresh = copy.deepcopy(classifier)
+    norms = [module for module in fresh.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over all batches
+    fresh.train()
+    for part in torch.split(images, BATCH):
+        fresh.answer(part)
+    for norm, live in zip(norms, (m for m in classifier.modules() if isinstance(m, nn.BatchNorm2d)), strict=True):
+        norm.momentum = live.momentum
+    return fresh.eval().requires_grad_(requires_grad=False)

@@ -1,0 +1,139 @@
+"""Every remedy: it exports, answers as torch does, keeps clean data, depends on its seed alone, and can be given up."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.export import load_modules, save_pipeline
+from models.networks.numerics import to_tensor
+from models.pipeline import Pipeline
+from models.remedies import filter as filter_
+from models.remedies import fine_tune, retrain
+from models.remedies.catalogue import remedies
+from models.remedies.context import RemedyCancelledError
+from models.remedies.gate import fit_gate
+from models.remedies.recalibrate import recalibrated
+from models.training import look
+from scenarios.corruptions.registry import corrupt
+from scenarios.datasets import load, to_float
+
+CLASSES = tuple("0123456789")
+TRAINED = ("filter", "fine_tune", "retrain")
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Train for a handful of steps: what is tested is the plumbing, not the accuracy."""
+    for module in (filter_, fine_tune, retrain):
+        monkeypatch.setattr(module, "STEPS", 3)
+    monkeypatch.setattr(retrain, "TEACHER_STEPS", 3)
+
+
+def export(folder, context, candidate):
+    save_pipeline(
+        folder, candidate.classifier or context.classifier, reference=context.reference, name=candidate.name, version="2", classes=CLASSES,
+        filter=candidate.filter, adapted=candidate.adapted, gate=candidate.gate, gate_threshold=candidate.gate_threshold, remedy=candidate.name,
+    )  # fmt: skip
+    return Pipeline.load(folder)
+
+
+def weights(candidate):
+    modules = (candidate.classifier, candidate.filter, candidate.adapted, candidate.gate)
+    return [value for module in modules if module for value in module.state_dict().values()]
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", remedies())
+def test_a_candidate_exports_and_answers_as_its_modules_do(name, context, tmp_path, few_steps):
+    given = context()
+    candidate = remedies()[name](given)
+    pipeline = export(tmp_path, given, candidate)
+    out = pipeline.run(to_float(given.drifted[:7]))
+    modules = load_modules(tmp_path)
+    images = to_tensor(given.drifted[:7])
+    shown = modules.filter(images) if modules.filter else images
+    expected = (modules.adapted or modules.classifier)(shown).logits.numpy()
+    inside = out.routed if candidate.gate else np.ones(7, bool)
+    np.testing.assert_allclose(out.logits[inside], expected[inside], atol=1e-3)
+
+
+def test_the_gate_routes_drifted_images_and_lets_clean_ones_pass(context, tmp_path):
+    given = context()
+    pipeline = export(tmp_path, given, remedies()["recalibrate"](given))
+    clean = load("digits", "test").images
+    drifted = corrupt(clean[300:], "stripe", seed=9)  # never seen by the gate
+    assert pipeline.run(to_float(drifted)).routed.mean() > 0.95
+    assert pipeline.run(to_float(clean)).routed.mean() <= 0.03
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_same_seed_gives_the_same_weights(name, context, few_steps):
+    first, second = (weights(remedies()[name](context())) for _ in range(2))
+    assert all(a.equal(b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", TRAINED)
+def test_teaching_labels_are_used(name, context, few_steps):
+    given = context()
+    other = context(teaching_labels=(given.teaching_labels + 1) % 10)
+    first, second = weights(remedies()[name](given)), weights(remedies()[name](other))
+    assert not all(a.equal(b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("name", remedies())
+def test_a_remedy_that_nobody_wants_any_more_stops(name, context):
+    with pytest.raises(RemedyCancelledError):
+        remedies()[name](context(cancelled=lambda: True))
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", ["recalibrate", *TRAINED])
+def test_the_live_classifier_is_never_changed(name, context, few_steps):
+    given = context()
+    before = [value.clone() for value in given.classifier.state_dict().values()]
+    remedies()[name](given)
+    assert all(a.equal(b) for a, b in zip(before, given.classifier.state_dict().values(), strict=True))
+    assert not given.classifier.training
+
+
+def test_recalibrated_statistics_are_those_of_the_images(context):
+    given = context()
+    images = given.drifted_tensor()
+    adapted = recalibrated(given.classifier, images)
+    convolution, norm = adapted.blocks[0][0], adapted.blocks[0][1]
+    with torch.no_grad():
+        expected = convolution(images).mean((0, 2, 3))
+    np.testing.assert_allclose(norm.running_mean.numpy(), expected.numpy(), rtol=0.05, atol=0.05)
+
+
+def test_a_gate_that_cannot_tell_says_so_by_routing_little(context):
+    """Clean images as "drift": nothing separates them from clean ones, so next to nothing is routed."""
+    given = context(drifted=load("digits", "test").images)
+    gate, threshold, _ = fit_gate(given, look(given.classifier, given.drifted[:250]))
+    fresh = look(given.classifier, given.drifted[250:])
+    assert float((gate(fresh.early, fresh.latent) > threshold).float().mean()) < 0.1
+
+
+def accuracy(pipeline, images, labels):
+    return float((pipeline.run(to_float(images)).logits.argmax(1) == labels).mean())
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", TRAINED)
+def test_trained_remedies_mend_fog_at_next_to_no_cost_on_clean_images(name, context, tmp_path, trained, trained_reference, monkeypatch):
+    for module in (filter_, fine_tune, retrain):  # a third of the usual training is enough for digits
+        monkeypatch.setattr(module, "STEPS", 70)
+    monkeypatch.setattr(retrain, "TEACHER_STEPS", 50)
+    given = context("fog", labelled=20, budget=120.0, classifier=trained, reference=trained_reference)
+    pipeline = export(tmp_path, given, remedies()[name](given))
+    test = load("digits", "test")
+    fresh, labels = test.images[300:], test.labels[300:]
+    foggy = corrupt(fresh, "fog", seed=11)
+    as_is = float((look(trained, foggy).logits.argmax(1).numpy() == labels).mean())
+    clean = float((look(trained, fresh).logits.argmax(1).numpy() == labels).mean())
+    mended, kept = accuracy(pipeline, foggy, labels), accuracy(pipeline, fresh, labels)
+    print(f"{name}: as is {as_is:.3f}, mended {mended:.3f}; clean {clean:.3f}, kept {kept:.3f}")
+    assert mended > as_is + 0.3
+    assert kept >= clean - 0.03
