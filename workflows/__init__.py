@@ -1,0 +1,1 @@
+"""How work runs: the inference deployment and its runners. Imports models and scenarios only."""

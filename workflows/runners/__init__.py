@@ -1,0 +1,1 @@
+"""Where a program runs: a process or a container."""

@@ -1,0 +1,1 @@
+"""The inference server: what runs in the container. It needs no torch and no Ray, and imports neither."""

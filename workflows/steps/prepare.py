@@ -1,0 +1,98 @@
+"""Prepare one remedy: from a live pipeline and the evidence of an incident to a new pipeline folder, measured on clean data."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.export import load_modules, save_pipeline
+from models.pipeline import Pipeline
+from models.reference import Reference
+from models.remedies.catalogue import remedies
+from models.remedies.context import RemedyContext
+from models.training import look, make_reference
+from scenarios.datasets import Dataset, load, to_float
+from workflows.steps.window import Window
+
+CLEAN_IMAGES = 10_000
+SMALL_CALIBRATION = 2000  # below it there is too little clean data to keep a part of it for the measurement alone
+LATENCY_ROUNDS = 30
+
+
+def prepare(
+    *, remedy: str, base: Path, folder: Path, name: str, window: Path, reference: Path, teaching: list[int], labels: list[int], dataset: str,
+    root: Path | None, seed: int, budget: float = 80.0,
+) -> dict[str, Any]:
+    """Prepare `remedy` for the pipeline in `base` and write it to `folder`.
+
+    `teaching` are sequence numbers of `window` with the class indices `labels` that a person gave. Returns accuracy_clean,
+    clean_loss (against `base`, on the same clean images), latency_added (seconds a request of one drifted image), notes, seconds.
+    """
+    begun = time.monotonic()
+    drift = Window.load(window)
+    training, calibration = load(dataset, "train", root), load(dataset, "calibration", root)
+    kept, _ = _split(calibration)
+    known = Reference.load(reference)
+    live = load_modules(base)
+    # The half that clean accuracy is measured on must not have set the threshold of a gate.
+    half = make_reference(live.classifier, (training.images, training.labels), (calibration.images[kept], calibration.labels[kept]))
+    context = RemedyContext(
+        classifier=live.classifier, clean_images=training.images[:CLEAN_IMAGES], clean_labels=training.labels[:CLEAN_IMAGES],
+        calibration_images=calibration.images[kept], calibration_labels=calibration.labels[kept], reference=half, drifted=drift.images,
+        teaching=drift.positions(np.array(teaching, np.int64)), teaching_labels=np.array(labels, np.int64), seed=seed, threads=1, budget=budget,
+    )
+    candidate = remedies()[remedy](context)
+    if candidate.classifier is not None:
+        clean = (training.images, training.labels), (calibration.images, calibration.labels)
+        known = make_reference(candidate.classifier, *clean)
+        answer = look(candidate.classifier, drift.images)
+        seen = answer.early.numpy(), answer.latent.numpy()
+    else:
+        seen = drift.early, drift.latent
+    save_pipeline(
+        folder, candidate.classifier or live.classifier, filter=candidate.filter, adapted=candidate.adapted, gate=candidate.gate,
+        gate_threshold=candidate.gate_threshold, reference=known.with_component(*seen), name=name, version=name, classes=training.classes,
+        parent=Pipeline.load(base).name, remedy=remedy,
+    )
+    return measure(base, folder, window, dataset, root) | {"notes": list(candidate.notes), "seconds": time.monotonic() - begun}
+
+
+def measure(base: Path, folder: Path, window: Path, dataset: str, root: Path | None) -> dict[str, Any]:
+    """Measure the pipeline in `folder` against `base`: accuracy on clean images kept for this, latency on drifted ones."""
+    begun = time.monotonic()
+    before, after = Pipeline.load(base), Pipeline.load(folder)
+    calibration, drifted = load(dataset, "calibration", root), Window.load(window).images
+    _, kept = _split(calibration)
+    images, labels = to_float(calibration.images[kept]), calibration.labels[kept]
+    accuracy_before, accuracy_after = (_accuracy(one, images, labels) for one in (before, after))
+    return {
+        "accuracy_clean": accuracy_after, "clean_loss": accuracy_before - accuracy_after,
+        "latency_added": _latency(after, drifted) - _latency(before, drifted), "seconds": time.monotonic() - begun,
+    }
+
+
+def _split(calibration: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions for preparing (gate thresholds) and for measuring clean accuracy; the same ones where there are few."""
+    everything = np.arange(len(calibration.labels))
+    if len(everything) < SMALL_CALIBRATION:
+        return everything, everything
+    half = len(everything) // 2
+    return everything[:half], everything[half:]
+
+
+def _accuracy(pipeline: Pipeline, images: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    parts = [pipeline.run(images[at : at + 256]).logits.argmax(1) for at in range(0, len(images), 256)]
+    return float((np.concatenate(parts) == labels).mean())
+
+
+def _latency(pipeline: Pipeline, images: NDArray[np.uint8]) -> float:
+    """Median seconds for one image."""
+    one = to_float(images[:LATENCY_ROUNDS])
+    seconds = []
+    for image in one:
+        begun = time.perf_counter()
+        pipeline.run(image[None])
+        seconds.append(time.perf_counter() - begun)
+    return float(np.median(seconds))
