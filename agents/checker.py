@@ -1,0 +1,315 @@
+"""The checker: is it different, and does it hurt?
+
+    watching -- alarm --> analysing -- WindowAnalysed --> auditing -- hurts --> teaching --> handed over -- IncidentClosed --> watching
+                              |                              |                                                  |
+                              +--------- failed ----------> adopting <--- harmless, expected, unknown ----------+
+
+Drift alone is no reason to act: after the alarm a person labels a few records drawn at random, and only when these or the
+label-free estimate say that accuracy suffers are labels asked to learn from.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from scipy.stats import binom
+
+from agents.agent import Agent
+from agents.messages import (
+    AdoptChange, AgentFailed, AnalyseWindow, AskLabels, ChangeAdopted, CloseQuestion, DriftEnded, EvidenceSaved, EvidenceUpdated,
+    HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, PipelineLive, QuestionClosed, RequestExpired,
+    RequestFailed, WindowAnalysed, WindowObserved,
+)
+from agents.policy import Policy
+from models.detectors.end import DriftEnd
+from models.detectors.monitor import Monitor
+from models.estimators.betting import BettingInterval
+
+AWAITED = (("analysing", "AnalyseWindow"), ("adopting", "AdoptChange"))
+ADOPTED = ("harmless", "expected", "unknown class")  # outcomes after which the change belongs to the reference
+ASKING = ("auditing", "teaching")
+RESTING = ("watching", "adopting")  # no other agent has anything to do
+OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
+SUSPICIOUS = 0.2  # probability below which wrong answers are taken to be more than bad luck; what follows is checked by more labels
+UNKNOWN = -1  # the class index that stands for "none of these"
+
+
+class Checker(Agent):
+    """Weighs every record; `load_monitor` makes the sequential test that belongs to a reference file."""
+
+    name = "checker"
+    handles: ClassVar[tuple[type[Message], ...]] = (
+        PipelineLive, ChangeAdopted, LogBegun, WindowObserved, WindowAnalysed, LabelGiven, QuestionClosed, IncidentClosed,
+        AgentFailed, RequestFailed, RequestExpired,
+    )
+
+    def __init__(self, deployment: str, policy: Policy, load_monitor: Callable[[str], Monitor]) -> None:
+        super().__init__(deployment)
+        self.policy, self.load_monitor = policy, load_monitor
+        self.state = "watching"
+        self.pipeline = self.reference = self.incident = self.window = ""
+        self.monitor: Monitor | None = None
+        self.end: DriftEnd | None = None
+        self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
+        self._forget_incident()
+
+    def _forget_incident(self) -> None:
+        self.state, self.incident, self.window, self.question = "watching", "", "", ""
+        self.analysis: WindowAnalysed | None = None
+        self.audit: list[Label] = []
+        self.teaching: list[Label] = []
+        self.harm: HarmAssessed | None = None
+
+    def handle(self, message: Message) -> list[Message]:
+        match message:
+            case WindowObserved():
+                return self._weigh(message)
+            case PipelineLive():
+                return self._watch(message)
+            case LogBegun():  # records count from 1 again
+                return self._begin_anew(message)
+            case ChangeAdopted():
+                self._adopted(message)
+            case WindowAnalysed(incident=incident) if self.state == "analysing" and incident == self.incident:
+                return self._ask_audit(message)
+            case LabelGiven(question=question) if question == self.question and self.state in ASKING:
+                return self._learn(message)
+            case QuestionClosed(question=question) if question == self.question and self.state in ASKING:
+                return self._settle(message)
+            case IncidentClosed(incident=incident) if incident == self.incident and message.source != self.name and self.state != "adopting":
+                return self._rest(message)
+            case AgentFailed(agent=agent, incident=incident) if agent in OTHERS and incident == self.incident and self.state not in RESTING:
+                return self._close(message, "failed", f"the {agent} failed: {message.reason}")
+            case RequestFailed() | RequestExpired() if (self.state, message.request) in AWAITED and message.incident == self.incident:
+                return self._give_up(message)
+        return []
+
+    def recall(self, message: Message) -> None:
+        match message:
+            case IncidentOpened(incident=incident):
+                self._open(incident)
+            case EvidenceSaved():
+                self._resume(message)
+            case DriftEnded():
+                self.end = None
+
+    def _begin_anew(self, begun: LogBegun) -> list[Message]:
+        self.cursor = self.saved = self.muted_until = 0
+        if self.state == "analysing":  # its records were in the log that is gone
+            return self._close(begun, "failed", "the inference service began a new log before the drifted records were kept")
+        return []
+
+    # --- is it different ---
+
+    def _watch(self, live: PipelineLive) -> list[Message]:
+        foreign = self.state not in RESTING and live.pipeline != self.pipeline and live.incident != self.incident
+        self.pipeline = live.pipeline
+        self._load(live.reference)
+        self.end = DriftEnd(rate=self.policy.detection.ended_below) if live.gated and live.pipeline != live.base else None
+        said: list[Message] = []
+        if foreign:  # what was seen and labelled so far tells of a pipeline that is no longer live
+            said = self._close(live, "failed", f"{live.pipeline} went live meanwhile: {live.reason}")
+        self.muted_until = 0
+        return said
+
+    def _adopted(self, adopted: ChangeAdopted) -> None:
+        """Late ones too are worth knowing, unless another pipeline is live or another incident has begun meanwhile."""
+        waiting = self.state == "adopting" and adopted.incident == self.incident
+        if adopted.pipeline == self.pipeline and (waiting or self.state == "watching"):
+            self._load(adopted.reference)
+        if waiting:
+            self._forget_incident()
+
+    def _load(self, reference: str) -> None:
+        self.reference, self.monitor, self.weighed = reference, self.load_monitor(reference), 0
+
+    def _weigh(self, window: WindowObserved) -> list[Message]:
+        seen = max(0, self.cursor - window.first + 1)  # a tracker that was restored reads again what has been weighed already
+        if window.first > self.cursor + 1 and not window.lost:  # this checker was restored and has not weighed those before: from there again
+            return [self.say(EvidenceUpdated, window, cursor=self.cursor, log_evidence=0.0, incident="")]
+        fresh = window.last > self.cursor
+        self.cursor = max(self.cursor, window.last)
+        said: list[Message] = []
+        evidence = 0.0
+        if self.monitor is not None and fresh and window.pipeline == self.pipeline:
+            if window.last > self.muted_until:
+                said, evidence = self._test(window, seen, self.monitor)
+            said = [*said, *self._look_for_the_end(window, seen)]
+        updated = self.say(EvidenceUpdated, window, cursor=self.cursor, log_evidence=evidence, incident="")
+        if self.monitor is not None and (said or self.cursor - self.saved >= self.policy.detection.save_every):
+            self.saved = self.cursor
+            state = self.monitor.state()
+            said = [
+                *said,
+                self.say(
+                    EvidenceSaved, window, cursor=self.cursor, log_evidence=evidence, pipeline=self.pipeline, weighed=self.weighed, state=state,
+                    end=self.end.state() if self.end is not None else b"", incident="",
+                ),
+            ]
+        return [*said, updated]
+
+    def _test(self, window: WindowObserved, seen: int, monitor: Monitor) -> tuple[list[Message], float]:
+        """Weigh a window without the records that have been `seen` before."""
+        first, before = window.first + seen, self.weighed
+        early, latent = window.features()
+        reading = monitor.update(early[seen:], latent[seen:])
+        self.weighed += window.last - first + 1
+        said: list[Message] = []
+        if self.state == "watching" and reading.alarm and reading.onset is not None and reading.alarm_at is not None:
+            incident = f"{self.deployment}-{self.incidents + 1}"
+            self._open(incident)
+            onset, alarm_at = (max(1, first + index - before) for index in (reading.onset, reading.alarm_at))
+            detection, labels = self.policy.detection, self.policy.labels
+            opened = self.say(
+                IncidentOpened, window, incident=incident, pipeline=self.pipeline, onset=onset, alarm_at=alarm_at,
+                log_evidence=reading.log_evidence,
+            )
+            analyse = self.say(
+                AnalyseWindow, opened, incident=incident, first=onset, count=detection.window, audit=labels.harm, teaching=labels.teaching,
+                seed=self.incidents, deadline=600.0,
+            )
+            said = [opened, analyse]
+        return said, reading.log_evidence
+
+    def _look_for_the_end(self, window: WindowObserved, seen: int) -> list[Message]:
+        if self.end is None or self.state != "watching" or not self.end.update(window.routed_flags()[seen:]):
+            return []
+        self.end = None
+        return [self.say(DriftEnded, window, pipeline=self.pipeline, at=window.last, incident="")]
+
+    def _open(self, incident: str) -> None:
+        self._forget_incident()
+        self.incidents += 1
+        self.state, self.incident = "analysing", incident
+
+    def _resume(self, saved: EvidenceSaved) -> None:
+        if saved.pipeline == self.pipeline and self.monitor is not None:
+            try:
+                self.monitor.restore(saved.state)
+            except ValueError:  # evidence of another design, as after a change of the policy, counts for nothing in this one
+                self.weighed = 0
+            else:
+                self.weighed = saved.weighed
+        if saved.end and self.end is not None:
+            self.end.restore(saved.end)
+        self.cursor = self.saved = saved.cursor
+
+    # --- does it hurt ---
+
+    def _ask_audit(self, analysis: WindowAnalysed) -> list[Message]:
+        self.state, self.analysis, self.window = "auditing", analysis, analysis.window
+        text = (
+            f"The images since record {analysis.last - analysis.records + 1} look unlike the training data (KS {analysis.ks:.2f}). "
+            f"Without labels I estimate accuracy {analysis.estimated_accuracy:.2f} ± {analysis.estimate_error:.2f}; "
+            f"on clean data it was {analysis.clean_accuracy:.3f}. What do these, drawn at random, show?"
+        )
+        return [self._ask(analysis, "audit", analysis.audit, text)]
+
+    def _ask(self, cause: Message, purpose: str, items: tuple[int, ...], text: str) -> Message:
+        assert self.analysis is not None
+        self.question = f"{self.incident}/{'harm' if purpose == 'audit' else 'teaching'}"
+        predicted = {seq: self.analysis.predicted[seq] for seq in items if seq in self.analysis.predicted}
+        return self.say(
+            AskLabels, cause, question=self.question, items=items, purpose=purpose, text=text, classes=self.analysis.classes,
+            predicted=predicted, deadline=self.policy.questions.deadline,
+        )
+
+    def _learn(self, given: LabelGiven) -> list[Message]:
+        if self.state == "teaching":
+            self.teaching.append(given.label)
+            return []
+        self.audit.append(given.label)
+        _, high = self._audited()
+        if high < self._needed():
+            return [self.say(CloseQuestion, given, question=self.question, reason="it hurts: settled")]
+        return []
+
+    def _needed(self) -> float:
+        assert self.analysis is not None
+        return self.analysis.clean_accuracy - self.policy.harm.tolerance
+
+    def _audited(self) -> tuple[float, float]:
+        """Anytime-valid interval for the accuracy on drifted records, from the audit labels so far."""
+        interval = BettingInterval(level=0.95)
+        bounds = (0.0, 1.0)
+        for right in self._right():
+            bounds = interval.update(float(right))
+        return bounds
+
+    def _right(self) -> list[bool]:
+        assert self.analysis is not None
+        predicted = self.analysis.predicted
+        return [label.label == predicted[label.seq] for label in self.audit if label.label is not None]
+
+    def _settle(self, closed: QuestionClosed) -> list[Message]:
+        if closed.outcome == "expected":
+            return self._close(closed, "expected", f"{closed.by or 'a person'} says that this change is meant")
+        if self.state == "teaching":
+            self.state = "handed over"
+            assert self.harm is not None
+            return [self.say(HarmAssessed, closed, **self._as_fields(self.harm), teaching=tuple(self.teaching))]
+        unknown = sum(label.label == UNKNOWN for label in self.audit)
+        answered = sum(label.label is not None for label in self.audit)
+        if unknown >= 2 and unknown >= self.policy.harm.unknown_share * answered:
+            return self._close(closed, "unknown class", f"{unknown} of {answered} images show none of the classes: collect and label a new one")
+        self.harm = self._assess(closed)
+        if not self.harm.harmful:
+            return self._close(closed, "harmless", self.harm.reason)
+        analysis = self.analysis
+        assert analysis is not None
+        if not analysis.teaching or all(self._right()):  # where only the estimate is suspicious, remedies are tried without labels first
+            self.state = "handed over"
+            return [self.harm]
+        self.state = "teaching"
+        return [self._ask(closed, "teaching", analysis.teaching, f"It hurts: {self.harm.reason}. These typical images teach a remedy most.")]
+
+    def _assess(self, cause: Message) -> HarmAssessed:
+        analysis = self.analysis
+        assert analysis is not None
+        right, (low, high) = self._right(), self._audited()
+        needed = self._needed()
+        accuracy = (sum(right) + 1) / (len(right) + 2) if right else analysis.estimated_accuracy
+        wrong = len(right) - sum(right)
+        # So many wrong answers are rare where accuracy is still what is needed: one of six at 0.98, three of six at 0.9.
+        suspicious = wrong > 0 and binom.sf(wrong - 1, len(right), 1 - needed) < SUSPICIOUS
+        harmful = bool(high < needed or suspicious or analysis.estimated_accuracy < needed)
+        reason = (
+            f"{sum(right)} of {len(right)} audit labels agree with the model (accuracy {low:.2f} to {high:.2f}), "
+            f"estimated accuracy {analysis.estimated_accuracy:.3f} without labels, {analysis.clean_accuracy:.3f} on clean data"
+        )
+        return self.say(
+            HarmAssessed, cause, key=str(len(self.teaching)), harmful=harmful, reason=reason, accuracy=accuracy, interval=(low, high),
+            clean_accuracy=analysis.clean_accuracy, estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline,
+            window=analysis.window, last=analysis.last, classes=analysis.classes, audit=tuple(self.audit), teaching=(),
+        )
+
+    @staticmethod
+    def _as_fields(harm: HarmAssessed) -> dict[str, Any]:
+        own = ("harmful", "reason", "accuracy", "interval", "clean_accuracy", "estimated_accuracy", "pipeline", "window", "last", "classes", "audit")
+        return {name: getattr(harm, name) for name in own}
+
+    # --- coming to rest ---
+
+    def _close(self, cause: Message, outcome: str, reason: str) -> list[Message]:
+        closed = self.say(IncidentClosed, cause, incident=self.incident, outcome=outcome, reason=reason)
+        return [closed, *self._rest(closed)]
+
+    def _rest(self, closed: IncidentClosed) -> list[Message]:
+        """What a person need not be asked about again is adopted; what hurts unmended is asked about again, but later.
+
+        A verified remedy brings its own reference, in which the drift is known.
+        """
+        if closed.outcome not in ADOPTED or not self.window:
+            self._load(self.reference)
+            self._forget_incident()
+            self.muted_until = 0 if closed.outcome == "verified" else self.cursor + self.policy.detection.cool_down
+            return []
+        self.state = "adopting"
+        return [self.say(AdoptChange, closed, incident=self.incident, pipeline=self.pipeline, window=self.window, deadline=120.0)]
+
+    def _give_up(self, failure: RequestFailed | RequestExpired) -> list[Message]:
+        if self.state == "adopting":
+            self._load(self.reference)
+            self._forget_incident()
+            return []
+        reason = failure.reason if isinstance(failure, RequestFailed) else "it took too long"
+        return self._close(failure, "failed", f"the drifted records could not be analysed: {reason}")

@@ -1,0 +1,203 @@
+"""What can be typed at a console, as words in and lines out. The same for the prompt, for scripts and for the command line."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from rich.console import Console
+
+from agents.board import QuestionView
+from agents.front_desk import Visitor
+from agents.pictures import drawing_for, picture
+from agents.screens import incident_lines, question_lines, status_lines
+
+LABELLING = ("label", "ask")
+
+
+class CommandError(Exception):
+    """A command cannot be carried out as it was typed; the text says what can be typed instead."""
+
+
+class Command(NamedTuple):
+    """A command and its help."""
+
+    usage: str
+    help: str
+
+
+COMMANDS = {
+    "status": Command("status", "what is live, how much has been checked, what is open"),
+    "incidents": Command("incidents", "all incidents and their outcomes"),
+    "story": Command("story [INCIDENT]", "everything that happened in an incident, by default the newest"),
+    "questions": Command("questions", "open questions: why, which records, until when"),
+    "label": Command("label [RECORD ANSWER]", "label images by keys; or give one answer: a class, skip, unsure, none of these, expected"),
+    "ask": Command("ask", "the same as label"),
+    "show": Command("show RECORD", "draw the image of a record"),
+    "approve": Command("approve", "apply the planner's choice"),
+    "decline": Command("decline", "apply nothing"),
+    "choose": Command("choose OPTION", "another of the options that `questions` lists"),
+    "undo": Command("undo", "bring back the pipeline that was live before"),
+    "help": Command("help", "this list"),
+    "quit": Command("quit", "detach (so does Ctrl-D); the cluster and its questions go on"),
+}
+JSON = ("status", "incidents", "story", "questions")
+
+
+class Commands:
+    """Carries commands out at a front desk.
+
+    Parameters
+    ----------
+    visitor : the way there.
+    name : who answers.
+    """
+
+    def __init__(self, visitor: Visitor, name: str) -> None:
+        self._visitor, self._name = visitor, name
+
+    def run(self, line: str, *, as_json: bool = False) -> list[str]:
+        """Carry out one line. Raises `CommandError`, and `WireError` when the cluster refuses or is gone."""
+        words = line.split()
+        if "--json" in words:
+            as_json = True
+            words.remove("--json")
+        if not words:
+            return []
+        verb, *rest = words
+        verb = verb.lower()
+        if verb not in COMMANDS:
+            raise CommandError(unknown(verb))
+        if as_json and verb not in JSON:
+            raise CommandError(f"{verb} has no --json; {', '.join(JSON)} have")
+        run: Callable[[list[str], bool], list[str]] = getattr(self, f"_{verb}")
+        return run(rest, as_json)
+
+    def _status(self, words: list[str], as_json: bool) -> list[str]:
+        _none(words, "status")
+        status = self._visitor.status()
+        return _json(status) if as_json else status_lines(status)
+
+    def _incidents(self, words: list[str], as_json: bool) -> list[str]:
+        _none(words, "incidents")
+        incidents = self._visitor.status()["incidents"]
+        return _json(incidents) if as_json else incident_lines(incidents)
+
+    def _story(self, words: list[str], as_json: bool) -> list[str]:
+        if len(words) > 1:
+            raise CommandError(_usage("story"))
+        story = self._visitor.story(*words)
+        return _json(story) if as_json else story
+
+    def _questions(self, words: list[str], as_json: bool) -> list[str]:
+        _none(words, "questions")
+        questions = self._visitor.questions()
+        return _json(questions) if as_json else question_lines(questions)
+
+    def _label(self, words: list[str], _json: bool) -> list[str]:
+        if not words:
+            raise CommandError("labelling by keys needs a terminal; without one say `label RECORD ANSWER` (`questions` lists the records)")
+        if len(words) < 2:
+            raise CommandError(_usage("label"))
+        seq, answer = _number(words[0]), " ".join(words[1:])
+        asked = [question for question in self._visitor.questions() if question.kind == "labels"]
+        if not asked:
+            raise CommandError("no question for labels is open")
+        question = next((one for one in asked if seq in one.items and seq not in one.answers), None)
+        if question is None:
+            question = next((one for one in asked if seq in one.items), None)
+        if question is None:
+            left = [str(item) for one in asked for item in one.items if item not in one.answers]
+            raise CommandError(f"nobody asks about record {seq}; open are {' '.join(left)}")
+        self._offer(question, answer, seq)
+        return [f"{answer} for record {seq}: taken"]
+
+    def _ask(self, words: list[str], as_json: bool) -> list[str]:
+        _none(words, "ask")
+        return self._label(words, as_json)
+
+    def _show(self, words: list[str], _json: bool) -> list[str]:
+        if len(words) != 1:
+            raise CommandError(_usage("show"))
+        seq = _number(words[0])
+        image = self._visitor.images([seq]).get(seq)
+        if image is None:
+            raise CommandError(f"the image of record {seq} is not kept (any more)")
+        console = Console()
+        with console.capture() as capture:
+            console.print(picture(image, console.width, max(console.height - 2, 14), drawing_for(console)))
+        return capture.get().splitlines()
+
+    def _approve(self, words: list[str], _json: bool) -> list[str]:
+        _none(words, "approve")
+        return self._choice("approve")
+
+    def _decline(self, words: list[str], _json: bool) -> list[str]:
+        _none(words, "decline")
+        return self._choice("decline")
+
+    def _choose(self, words: list[str], _json: bool) -> list[str]:
+        if not words:
+            raise CommandError(_usage("choose"))
+        return self._choice(" ".join(words))
+
+    def _undo(self, words: list[str], _json: bool) -> list[str]:
+        _none(words, "undo")
+        refused = self._visitor.undo(self._name)
+        if refused:
+            raise CommandError(f"not undone: {refused}")
+        return ["the pipeline before comes back; `status` says when it is live"]
+
+    def _help(self, _words: list[str], _json: bool) -> list[str]:
+        return help_lines()
+
+    def _quit(self, words: list[str], _json: bool) -> list[str]:
+        _none(words, "quit")
+        return []
+
+    def _choice(self, option: str) -> list[str]:
+        asked = [question for question in self._visitor.questions() if question.kind == "choice"]
+        if not asked:
+            raise CommandError("no choice is open")
+        self._offer(asked[0], option)
+        return [f"{option} for {asked[0].question}: taken"]
+
+    def _offer(self, question: QuestionView, answer: str, seq: int = 0) -> None:
+        refused = self._visitor.answer(question.question, answer, self._name, seq)
+        if refused:
+            raise CommandError(f"refused: {refused}")
+
+
+def help_lines() -> list[str]:
+    """All commands, one a line."""
+    return [f"{command.usage:<22} {command.help}" for command in COMMANDS.values()]
+
+
+def unknown(verb: str) -> str:
+    """What to type instead of a command that does not exist.
+
+    >>> unknown("storry")
+    "no command 'storry'; did you mean story? `help` lists all"
+    """
+    near = difflib.get_close_matches(verb, COMMANDS, n=1)
+    return f"no command {verb!r}; " + (f"did you mean {near[0]}? " if near else "") + "`help` lists all"
+
+
+def _usage(verb: str) -> str:
+    return f"usage: {COMMANDS[verb].usage} - {COMMANDS[verb].help}"
+
+
+def _none(words: list[str], verb: str) -> None:
+    if words:
+        raise CommandError(f"{verb} takes nothing after it; got {' '.join(words)!r}")
+
+
+def _number(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise CommandError(f"{word!r} is no record number; `questions` lists them") from None
+
+
+def _json(value: Any) -> list[str]:
+    return [msgspec.json.encode(value).decode()]

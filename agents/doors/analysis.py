@@ -1,0 +1,210 @@
+"""Looks at records for the agents: keeps the evidence of an incident, measures a shift, compares pipelines side by side."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.doors.evidence import Evidence
+from agents.doors.shelf import Shelf
+from agents.messages import (
+    AdoptChange, AnalyseWindow, ChangeAdopted, CompareRemedies, Draw, Message, RemediesCompared, WindowAnalysed,
+)
+from agents.switchboard import answer_to
+from models.detectors.ks import KolmogorovSmirnov
+from models.detectors.mmd import mmd
+from models.estimators.confidence import estimate_accuracy
+from models.queries.random import random
+from models.queries.typical import typical
+from models.reference import Reference
+from workflows.inference import Inference, Records
+from workflows.steps.window import Window
+
+CHUNK = 2000
+MOST_LOADED = 10
+SILENCE = 10.0  # seconds without a record after which traffic counts as over
+MOST_DRAWS = 10  # per record asked for, where strata are small
+SHIFT_SAMPLE = 500  # records that the kernel test compares; it is quadratic
+MODELS, REMEDIES = "model differs", "remedies differ"
+
+
+class TooFewRecordsError(Exception):
+    """Traffic did not bring the records that an analysis needs."""
+
+
+class Analysis:
+    """Doors for `AnalyseWindow`, `CompareRemedies` and `AdoptChange`.
+
+    Parameters
+    ----------
+    inference : the service whose records are looked at.
+    wait : lets some traffic come by; False says that there will be no more.
+    least : fewest records to work with.
+    """
+
+    def __init__(self, inference: Inference, shelf: Shelf, evidence: Evidence, wait: Callable[[], bool], *, least: int) -> None:
+        self._inference, self._shelf, self._evidence, self._wait, self._least = inference, shelf, evidence, wait, least
+
+    def analyse(self, request: Message) -> list[Message]:
+        """Keep the window, estimate the harm without labels, draw samples to ask about."""
+        assert isinstance(request, AnalyseWindow)
+        window, records = self._gather(request.first - 1, request.count, self._least, request.deadline, newest=False)
+        path = self._evidence.keep(request.incident, "window", window)
+        reference = Reference.load(self._shelf.reference(str(records.version[-1])))
+        now, then = reference.features(window.early, window.latent), reference.features(reference.calibration_early, reference.calibration_latent)
+        rng = np.random.default_rng(request.seed)
+        kernel = mmd(_sample(then, rng), _sample(now, rng), seed=request.seed)
+        gap = KolmogorovSmirnov(then).compare(now)
+        estimate = estimate_accuracy(reference.calibration_logits, reference.calibration_labels, window.logits)
+        audit = random(now, request.audit, request.seed)
+        teaching = typical(now, request.teaching, request.seed, exclude=audit)
+        asked = np.concatenate([audit, teaching]).astype(np.int64)
+        return [
+            answer_to(
+                request, WindowAnalysed, "analysis", window=str(path), last=int(window.seqs[-1]), records=len(window.seqs),
+                mmd=kernel.effect, mmd_p=kernel.p_value, ks=gap.effect, ks_p=gap.p_value,
+                clean_accuracy=reference.clean_accuracy, estimated_accuracy=estimate.value, estimate_error=estimate.error,
+                audit=_seqs(window, audit), teaching=_seqs(window, teaching),
+                predicted=dict(zip(_seqs(window, asked), window.labels[asked].tolist(), strict=True)),
+                classes=self._shelf.manifest(str(records.version[-1])).classes,
+            )
+        ]
+
+    def compare(self, request: Message) -> list[Message]:
+        """Run all pipelines on the same newest records and draw, at random, some on which they differ."""
+        assert isinstance(request, CompareRemedies)
+        names = (request.baseline, *request.candidates)
+        self._load(names)
+        window, _ = self._gather(request.after, request.count, min(self._least, request.count), request.deadline, newest=True)
+        shadows = {name: self._inference.shadow(name, window.seqs) for name in names}
+        seqs = np.array(sorted(set.intersection(*(set(one.seqs.tolist()) for one in shadows.values()))), np.int64)
+        if not len(seqs):
+            raise TooFewRecordsError("all images to compare on have left the ring meanwhile; slow the traffic or enlarge the image ring")
+        said = {name: one.labels[np.searchsorted(one.seqs, seqs)] for name, one in shadows.items()}
+        self._evidence.keep(request.incident, f"compared-after-{request.after}", window)
+        strata = _strata(said, request.baseline, request.candidates)
+        return [
+            answer_to(
+                request, RemediesCompared, "analysis", records=len(seqs), share={name: float(inside.mean()) for name, inside in strata.items()},
+                draws=_draw(seqs, said, strata, request.audit, request.seed), confidence=_votes(said, strata),
+                seconds_per_image={name: float(one.seconds_per_image) for name, one in shadows.items()},
+                classes=self._shelf.manifest(request.baseline).classes,
+            )
+        ]
+
+    def adopt(self, request: Message) -> list[Message]:
+        """Write a new reference in which the window's records are a known drift."""
+        assert isinstance(request, AdoptChange)
+        window = Window.load(Path(request.window))
+        folder = self._shelf.folder(request.pipeline)
+        reference = Reference.load(self._shelf.reference(request.pipeline)).with_component(window.early, window.latent)
+        path = folder / f"adopted-{len(list(folder.glob('adopted-*.npz'))) + 1:04d}.npz"
+        reference.save(path)
+        return [answer_to(request, ChangeAdopted, "analysis", pipeline=request.pipeline, reference=str(path))]
+
+    def _load(self, names: Sequence[str]) -> None:
+        """Load what is not loaded yet, in place of what nobody needs any more."""
+        stats, loaded = self._inference.stats(), dict(self._inference.pipelines())
+        for name in set(loaded) - {*names, stats.active, stats.previous} if len(loaded) + len(names) > MOST_LOADED else ():
+            self._inference.unload(name)
+        for name in names:
+            if name not in loaded:
+                self._inference.load(self._shelf.folder(name))
+
+    def _gather(self, after: int, count: int, least: int, deadline: float, *, newest: bool) -> tuple[Window, Records]:
+        """`count` records after a sequence number with their images: the first ones, or the newest; fewer if traffic ends."""
+        last = self._let_come(after + count, 0.8 * deadline)
+        after = max(after, self._inference.stats().first_image - 1)  # what has left the ring of images can teach nobody
+        first = max(after, last - count) if newest else after
+        parts: list[Records] = []
+        at, end = first, min(last, first + count)
+        while at < end:
+            part = self._inference.records(at, min(CHUNK, end - at))
+            if part.last < part.first:
+                break
+            parts.append(part)
+            at = part.last
+        if sum(len(part.seqs) for part in parts) < least:
+            found = sum(len(part.seqs) for part in parts)
+            raise TooFewRecordsError(f"{found} records came after record {after}, {least} are needed; is there traffic?")
+        return self._with_images(_joined(parts), least)
+
+    def _let_come(self, enough: int, seconds: float) -> int:
+        """Wait for record `enough`, but not for ever, nor where traffic has ceased; returns the last record."""
+        last = self._inference.stats().last
+        begun = grown = time.monotonic()
+        while last < enough and self._wait():
+            newest, now = self._inference.stats().last, time.monotonic()
+            if newest > last:
+                last, grown = newest, now
+            elif now - grown > SILENCE or now - begun > seconds:
+                break
+        return last
+
+    def _with_images(self, records: Records, least: int) -> tuple[Window, Records]:
+        images = self._inference.images(records.seqs)
+        if len(images.seqs) < least:
+            raise TooFewRecordsError(f"{len(images.seqs)} of the images are still in the ring, {least} are needed; enlarge the image ring")
+        kept = np.searchsorted(records.seqs, images.seqs)
+        window = Window(
+            seqs=images.seqs, images=images.images, early=records.early[kept], latent=records.latent[kept], logits=records.logits[kept],
+            labels=records.label[kept],
+        )
+        return window, records
+
+
+def _joined(parts: Sequence[Records]) -> Records:
+    names = ("seqs", "time", "version", "label", "routed", "logits", "early", "latent")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Records(log=parts[0].log, first=parts[0].first, last=parts[-1].last, lost=parts[0].lost, **columns)
+
+
+def _sample(features: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    return features[rng.permutation(len(features))[:SHIFT_SAMPLE]]
+
+
+def _seqs(window: Window, positions: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(int(seq) for seq in window.seqs[positions])
+
+
+def _strata(said: dict[str, NDArray[np.int64]], baseline: str, candidates: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Where the candidates differ among themselves, and where they agree with each other but not with the baseline."""
+    first = said[candidates[0]]
+    unlike = np.any([said[name] != first for name in candidates], axis=0)
+    strata = {REMEDIES: unlike, MODELS: ~unlike & (said[baseline] != first)}
+    return {name: inside for name, inside in strata.items() if inside.any()}
+
+
+def _draw(
+    seqs: NDArray[np.int64], said: dict[str, NDArray[np.int64]], strata: dict[str, NDArray[np.bool_]], count: int, seed: int
+) -> tuple[Draw, ...]:
+    """Draw until `count` different records are drawn: a stratum with equal chances, then one of its records, with replacement."""
+    rng = np.random.default_rng(seed)
+    inside = {name: np.flatnonzero(rows) for name, rows in sorted(strata.items())}
+    names, drawn, stratum_of = list(inside), dict[int, tuple[int, ...]](), dict[int, str]()
+    for number in range(MOST_DRAWS * count if names else 0):
+        stratum = names[int(rng.integers(len(names)))]
+        at = int(rng.choice(inside[stratum]))
+        drawn[at] = (*drawn.get(at, ()), number)
+        stratum_of[at] = stratum
+        if len(drawn) == count:
+            break
+    return tuple(
+        Draw(
+            seq=int(seqs[at]), at=drawn[at], weight=float(strata[stratum_of[at]].mean()) * len(names), stratum=stratum_of[at],
+            said={name: int(labels[at]) for name, labels in said.items()},
+        )
+        for at in drawn
+    )
+
+
+def _votes(said: dict[str, NDArray[np.int64]], strata: dict[str, NDArray[np.bool_]]) -> dict[str, float]:
+    """How often the others say what a pipeline says, by stratum: who stands alone is more often wrong."""
+    votes = {}
+    for stratum, inside in strata.items():
+        for name, labels in said.items():
+            others = [said[other][inside] == labels[inside] for other in said if other != name]
+            votes[f"{stratum}/{name}"] = float(np.mean(others))
+    return votes

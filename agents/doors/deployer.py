@@ -1,0 +1,71 @@
+"""Carries out what the planner decided: shadow, go live, and the note in the tracking store of what is live, and why."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from agents.doors.shelf import Shelf
+from agents.messages import DeployPipeline, LiveRecorded, Message, PipelineLive, PipelineShadowed, RecordLive, ShadowPipeline
+from agents.switchboard import answer_to
+from workflows.inference import Inference
+from workflows.tracking import Tracking
+
+
+class Deployer:
+    """Doors for `ShadowPipeline`, `DeployPipeline` and `RecordLive`.
+
+    Parameters
+    ----------
+    activate : makes a pipeline folder the live one, and the target to return to after a crash.
+    """
+
+    def __init__(self, inference: Inference, shelf: Shelf, tracking: Tracking, activate: Callable[[str], object], *, model: str) -> None:
+        self._inference, self._shelf, self._tracking, self._activate, self._model = inference, shelf, tracking, activate, model
+
+    def shadow(self, request: Message) -> list[Message]:
+        """Run a pipeline on the newest images, as it would answer them, before it answers anybody."""
+        assert isinstance(request, ShadowPipeline)
+        self._load(request.pipeline)
+        last = self._inference.stats().last
+        records = self._inference.records(max(0, last - request.count), request.count)
+        shadow = self._inference.shadow(request.pipeline, records.seqs)
+        live = records.label[np.searchsorted(records.seqs, shadow.seqs)]
+        agreement = float((live == shadow.labels).mean()) if len(live) else 0.0
+        return [
+            answer_to(
+                request, PipelineShadowed, "deployer", pipeline=request.pipeline, records=len(live), agreement=agreement,
+                seconds_per_image=float(shadow.seconds_per_image),
+            )
+        ]
+
+    def deploy(self, request: Message) -> list[Message]:
+        """Make a pipeline live; the one before stays loaded."""
+        assert isinstance(request, DeployPipeline)
+        previous = self._inference.stats().active or ""
+        self._load(request.pipeline)
+        if previous != request.pipeline:
+            self._activate(request.pipeline)
+        return [answer_to(request, PipelineLive, "deployer", broadcast=True, **self.facts(request.pipeline, previous, request.reason))]
+
+    def facts(self, pipeline: str, previous: str, reason: str) -> dict[str, Any]:
+        """What `PipelineLive` says of a pipeline."""
+        manifest = self._shelf.manifest(pipeline)
+        return {
+            "pipeline": pipeline, "previous": previous, "reference": str(self._shelf.reference(pipeline)), "base": self._shelf.base(pipeline),
+            "gated": manifest.gate is not None, "since": self._inference.stats().last + 1, "version": self._shelf.version(pipeline), "reason": reason,
+        }
+
+    def record(self, request: Message) -> list[Message]:
+        """Note in the tracking store what went live."""
+        assert isinstance(request, RecordLive)
+        self._tracking.live_changed(
+            request.deployment, request.version, request.pipeline, request.reason or "started", request.incident or None, request.time
+        )
+        if request.version != request.pipeline:  # it is in the registry
+            self._tracking.set_alias(self._model, "champion", request.version)
+        return [answer_to(request, LiveRecorded, "deployer", pipeline=request.pipeline)]
+
+    def _load(self, pipeline: str) -> None:
+        if pipeline not in {name for name, _ in self._inference.pipelines()}:
+            self._inference.load(self._shelf.folder(pipeline))

@@ -1,0 +1,1 @@
+"""Where agents run: Ray, or the process itself."""

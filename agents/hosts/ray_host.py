@@ -1,0 +1,142 @@
+"""Agents as Ray actors and jobs as Ray tasks: the only file that imports ray.
+
+Ray restarts an actor that died, but not its state. Each actor process therefore carries a generation of its own; a call that
+names another one is answered with "restore me first", and the host hands over the agent's history from the ledger.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import ray
+import structlog
+from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError, RayError
+
+from agents.agent import Agent
+from agents.hosts.host import AgentError, History
+from agents.messages import Message, decode, encode
+
+CALL_SECONDS = 30.0
+RESTORE_SECONDS = 120.0  # a process must start first
+ATTEMPTS = 5
+LOST = (RayActorError, ActorDiedError, ActorUnavailableError)
+log = structlog.get_logger(__name__)
+
+
+class _AgentActor:
+    """One agent in a process of its own. Bytes in, bytes out, so nothing of ours is pickled on the way."""
+
+    def __init__(self, factory: Callable[[], Agent]) -> None:
+        self._factory = factory
+        self._agent: Agent | None = None
+        self._generation = uuid.uuid4().hex
+
+    @ray.method(max_task_retries=-1)  # repeating it does no harm, so Ray may wait for the restart
+    def restore(self, history: list[bytes]) -> str:
+        """Build the agent from its history; returns the generation to name in calls."""
+        self._agent = self._factory()
+        self._agent.restore(decode(data) for data in history)
+        return self._generation
+
+    def receive(self, generation: str, data: bytes) -> tuple[str, list[bytes] | str]:
+        """Handle a message: ("said", messages), ("error", text), or ("unknown", ...) to who speaks to a predecessor."""
+        if generation != self._generation or self._agent is None:
+            return "unknown", self._generation
+        try:
+            return "said", [encode(message) for message in self._agent.receive(decode(data))]
+        except Exception as error:  # noqa: BLE001 - becomes AgentError at the caller, which restores the agent
+            self._agent = None
+            return "error", f"{type(error).__name__}: {error}"
+
+    @ray.method(max_task_retries=-1)
+    def pid(self) -> int:
+        """The operating system's id of this process."""
+        return os.getpid()
+
+
+class RayHost:
+    """Runs agents on a Ray cluster; `address` joins an existing one, None starts one on this machine.
+
+    Parameters
+    ----------
+    factories : makes each agent by name; sent to the actors, so it must be importable there.
+    address : of an existing Ray cluster.
+    cores : processors for a Ray started here; by default all.
+    """
+
+    def __init__(self, factories: Mapping[str, Callable[[], Agent]], *, address: str | None = None, cores: int | None = None) -> None:
+        self._factories = factories
+        self._history: History = lambda _name: ()
+        self._actors: dict[str, Any] = {}
+        self._generations: dict[str, str] = {}
+        self._started_ray = not ray.is_initialized()
+        if self._started_ray:
+            here: dict[str, Any] = {} if address else {"num_cpus": cores, "include_dashboard": False}
+            root = str(Path(__file__).resolve().parents[2])
+            ray.init(
+                address=address, namespace="scanflow", log_to_driver=False, configure_logging=False,
+                runtime_env={"env_vars": {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}}, **here,
+            )
+
+    def start(self, history: History) -> None:
+        """Create all actors at once, then restore each."""
+        self._history = history
+        actor = ray.remote(_AgentActor)
+        for name, factory in self._factories.items():
+            self._actors[name] = actor.options(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=1).remote(factory)
+        for name in self._factories:
+            self._restore(name)
+
+    def deliver(self, agent: str, message: Message) -> list[Message]:
+        """Let an actor handle a message, restoring it first when its process is a new one."""
+        if agent not in self._actors:
+            raise AgentError(f"the {agent} has been stopped")
+        data = encode(message)
+        for _ in range(ATTEMPTS):
+            try:
+                call = self._actors[agent].receive.remote(self._generations.get(agent, ""), data)
+                outcome, said = ray.get(call, timeout=CALL_SECONDS)
+            except LOST as error:
+                log.warning("agent process lost; it is restored from the ledger", agent=agent, error=type(error).__name__)
+                self._restore(agent)
+                continue
+            except GetTimeoutError as error:
+                ray.kill(self._actors[agent], no_restart=False)  # or all that follows would wait behind the call that hangs
+                raise AgentError(f"the {agent} gave no answer within {CALL_SECONDS:.0f} s; its process was ended") from error
+            except RayError as error:
+                raise AgentError(f"Ray could not reach the {agent}: {error}") from error
+            if outcome == "said":
+                return [decode(one) for one in said]
+            self._restore(agent)
+            if outcome == "error":
+                raise AgentError(said)
+        raise AgentError(f"the process of the {agent} died {ATTEMPTS} times while it handled {type(message).__name__} {message.id}")
+
+    def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
+        """Run a job as a Ray task on one core."""
+        reference = ray.remote(function).options(num_cpus=1, max_retries=1).remote(**arguments)
+        future: Future[Any] = reference.future()
+        return future
+
+    def pid(self, agent: str) -> int:
+        """The process in which an agent runs."""
+        found: int = ray.get(self._actors[agent].pid.remote(), timeout=RESTORE_SECONDS)
+        return found
+
+    def stop(self) -> None:
+        """End the actors, and Ray too if it was started here."""
+        for actor in self._actors.values():
+            ray.kill(actor)
+        self._actors.clear()
+        if self._started_ray and ray.is_initialized():
+            ray.shutdown()
+
+    def _restore(self, agent: str) -> None:
+        history = [encode(message) for message in self._history(agent)]
+        try:
+            self._generations[agent] = ray.get(self._actors[agent].restore.remote(history), timeout=RESTORE_SECONDS)
+        except RayError as error:
+            raise AgentError(f"the {agent} could not be restored from the ledger: {error}") from error

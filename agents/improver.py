@@ -1,0 +1,193 @@
+"""The improver: prepares the remedies side by side and measures them on the same fresh records.
+
+    idle -- HarmAssessed --> preparing -- all prepared or failed --> comparing -- RemediesCompared --> auditing -- settled --> idle
+"""
+
+from typing import ClassVar
+
+from agents.agent import Agent
+from agents.audit import PairedAudit
+from agents.messages import (
+    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, Message, PrepareRemedy, QuestionClosed,
+    RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed,
+)
+from agents.policy import Policy
+
+NOTHING = "nothing"
+NEGLIGIBLE = 0.01  # share of records; when the remedies differ on fewer, choosing among them needs no labels
+
+
+class Improver(Agent):
+    """Asks the workshop for pipelines and a person for the few labels that tell them apart."""
+
+    name = "improver"
+    handles: ClassVar[tuple[type[Message], ...]] = (
+        HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, QuestionClosed, RemedyVerified, IncidentClosed, RequestFailed,
+        RequestExpired,
+    )
+
+    def __init__(self, deployment: str, policy: Policy) -> None:
+        super().__init__(deployment)
+        self.policy = policy
+        self.verified: list[str] = []  # pipelines that helped in earlier incidents
+        self._forget_incident()
+
+    def _forget_incident(self) -> None:
+        self.state, self.incident, self.question = "idle", "", ""
+        self.harm: HarmAssessed | None = None
+        self.request = ""
+        self.pending: dict[str, str] = {}  # request id -> remedy
+        self.prepared: dict[str, RemedyPrepared] = {}  # pipeline -> what is known of it
+        self.failed: dict[str, str] = {}
+        self.compared: RemediesCompared | None = None
+        self.audit: PairedAudit | None = None
+
+    def handle(self, message: Message) -> list[Message]:
+        match message:
+            case HarmAssessed() if self.state == "idle":
+                return self._prepare(message)
+            case RemedyPrepared() if message.cause in self.pending:
+                del self.pending[message.cause]
+                self.prepared[message.pipeline] = message
+                return self._compare(message)
+            case RequestFailed() | RequestExpired() if message.cause in self.pending:
+                self.failed[self.pending.pop(message.cause)] = _reason(message)
+                return self._compare(message)
+            case RemediesCompared() if self.state == "comparing" and message.cause == self.request:
+                return self._ask(message)
+            case RequestFailed() | RequestExpired() if self.state == "comparing" and message.cause == self.request:
+                self.failed |= {remedy.remedy: _reason(message) for remedy in self.prepared.values()}
+                self.prepared.clear()
+                return self._measured(message)
+            case LabelGiven(question=question) if question == self.question:
+                return self._learn(message)
+            case QuestionClosed(question=question, outcome="expected") if question == self.question:
+                return self._expected(message)
+            case QuestionClosed(question=question) if question == self.question:
+                return self._measured(message)
+            case RemedyVerified(helped=True, pipeline=pipeline) if pipeline not in self.verified:
+                self.verified.append(pipeline)
+            case IncidentClosed(incident=incident) if incident == self.incident:
+                self._forget_incident()
+        return []
+
+    def _prepare(self, harm: HarmAssessed) -> list[Message]:
+        self._forget_incident()
+        self.state, self.incident, self.harm = "preparing", harm.incident, harm
+        known = [("reuse", pipeline) for pipeline in self.verified[-2:] if pipeline != harm.pipeline]
+        new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in self.policy.remedies.prepare]
+        requests = [
+            self.say(
+                PrepareRemedy, harm, key=pipeline, remedy=remedy, base=harm.pipeline, pipeline=pipeline, window=harm.window,
+                teaching=harm.teaching, seed=number, deadline=self.policy.remedies.deadline,
+            )
+            for number, (remedy, pipeline) in enumerate([*known, *new])
+        ]
+        self.pending = {request.id: request.remedy for request in requests}
+        return list(requests)
+
+    def _compare(self, cause: Message) -> list[Message]:
+        if self.pending:
+            return []
+        if not self.prepared:
+            return self._measured(cause)
+        self.state = "comparing"
+        assert self.harm is not None
+        request = self.say(
+            CompareRemedies, cause, baseline=self.harm.pipeline, candidates=tuple(sorted(self.prepared)), after=self.harm.last,
+            count=self.policy.remedies.compare_records, audit=self.policy.labels.choose, seed=1, deadline=self.policy.verification.deadline,
+        )
+        self.request = request.id
+        return [request]
+
+    def _ask(self, compared: RemediesCompared) -> list[Message]:
+        assert self.harm is not None
+        self.state, self.compared = "auditing", compared
+        self.audit = PairedAudit(
+            self.harm.pipeline, sorted(self.prepared), compared.draws, compared.share, self.policy.remedies.level, compared.confidence
+        )
+        if self._is_harmless(compared):
+            return self._close(compared, "harmless", "all audit labels agree with the model, and no remedy would answer otherwise")
+        if not compared.draws:
+            return self._measured(compared)
+        self.question = f"{self.incident}/choose"
+        text = f"{len(self.prepared)} remedies are ready. On these images they, or the present model, differ: your labels tell which is right."
+        return [
+            self.say(
+                AskLabels, compared, question=self.question, items=tuple(draw.seq for draw in compared.draws), purpose="audit", text=text,
+                classes=compared.classes, deadline=self.policy.questions.deadline,
+            )
+        ]
+
+    def _learn(self, given: LabelGiven) -> list[Message]:
+        audit, compared = self.audit, self.compared
+        assert audit is not None
+        assert compared is not None
+        audit.update(given.label)
+        certain = [name for name in self.prepared if audit.gain_interval(name)[0] > 0]
+        alike = compared.share.get("remedies differ", 0.0) < NEGLIGIBLE
+        if audit.settled_winner() or (certain and alike):
+            return [self.say(CloseQuestion, given, question=self.question, reason="the choice is settled")]
+        return []
+
+    def _is_harmless(self, compared: RemediesCompared) -> bool:
+        """Suspected, but no label spoke against the model, and the remedies differ from it on next to nothing."""
+        assert self.harm is not None
+        suspected = not self.harm.teaching and self.harm.interval[1] == 1.0
+        return suspected and sum(compared.share.values()) < 2 * self.policy.harm.tolerance
+
+    def _expected(self, closed: QuestionClosed) -> list[Message]:
+        """A change that is meant needs no remedy, however ready they are."""
+        return self._close(closed, "expected", f"{closed.by or 'a person'} says that this change is meant")
+
+    def _close(self, cause: Message, outcome: str, reason: str) -> list[Message]:
+        incident = self.incident
+        self._forget_incident()
+        return [self.say(IncidentClosed, cause, incident=incident, outcome=outcome, reason=reason)]
+
+    def _measured(self, cause: Message) -> list[Message]:
+        assert self.harm is not None
+        audit, compared, harm = self.audit, self.compared, self.harm
+        self.state = "idle"
+        remedies = [self._nothing()]
+        if audit is not None and compared is not None:
+            now = compared.seconds_per_image.get(harm.pipeline, 0.0)
+            remedies += [
+                self._remedy(prepared, audit, compared.seconds_per_image.get(name, now) - now) for name, prepared in sorted(self.prepared.items())
+            ]
+        return [
+            self.say(
+                RemediesMeasured, cause, incident=self.incident, remedies=tuple(remedies), base=harm.pipeline, after=harm.last,
+                labels_used=audit.labels if audit else 0, failed=self.failed,
+            )
+        ]
+
+    def _unanimous(self) -> float:
+        """Accuracy where all agree: not labelled here, so it is taken as on clean data."""
+        assert self.harm is not None
+        return self.harm.clean_accuracy
+
+    def _nothing(self) -> Remedy:
+        assert self.harm is not None
+        accuracy = self.audit.accuracy(self.harm.pipeline, self._unanimous()) if self.audit else self.harm.accuracy
+        return Remedy(
+            name=NOTHING, pipeline=self.harm.pipeline, accuracy_drift=accuracy, interval=self.harm.interval, gain=0.0, gain_interval=(0.0, 0.0),
+            accuracy_clean=self.harm.clean_accuracy, clean_loss=0.0, latency_added=0.0, seconds=0.0, labels=len(self.harm.audit),
+        )
+
+    def _remedy(self, prepared: RemedyPrepared, audit: PairedAudit, slower: float) -> Remedy:
+        gain, (low, high) = audit.gain(prepared.pipeline), audit.gain_interval(prepared.pipeline)
+        assert self.harm is not None
+        teaching = 0 if prepared.remedy in ("recalibrate", "reuse") else len(self.harm.teaching)
+        name = f"reuse {prepared.pipeline}" if prepared.remedy == "reuse" else prepared.remedy  # several may be used again
+        now_low, now_high = self.harm.interval
+        return Remedy(
+            name=name, pipeline=prepared.pipeline, accuracy_drift=audit.accuracy(prepared.pipeline, self._unanimous()),
+            interval=(max(0.0, now_low + low), min(1.0, now_high + high)), gain=gain, gain_interval=(low, high),
+            accuracy_clean=prepared.accuracy_clean, clean_loss=prepared.clean_loss, latency_added=max(prepared.latency_added, slower),
+            seconds=prepared.seconds, labels=teaching + audit.labels,
+        )
+
+
+def _reason(failure: RequestFailed | RequestExpired) -> str:
+    return failure.reason if isinstance(failure, RequestFailed) else "it took longer than the policy allows"

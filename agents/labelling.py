@@ -1,0 +1,239 @@
+"""Answering by keys, without a terminal: a key goes in, offers to the desk come out, and `state` and `note` say what to show.
+
+    asking -- class, s, u, n --> asking ... -- the last one --> done
+       |  <-- b --                                              ^
+       +-- e --> confirming -- y ------------------------------+
+       +-- q --> left (the question stays open)                 |
+       +-- closed by the desk: settled, expired, expected ------+
+"""
+
+import string
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from agents.board import QuestionView
+from agents.messages import ANSWERS
+
+SKIP, UNSURE, NONE_OF_THESE, EXPECTED = ANSWERS
+WORD_KEYS = {"s": SKIP, "u": UNSURE, "n": NONE_OF_THESE}
+OTHER_KEYS = ("b", "e", "q", "?")
+TAKEN = (*WORD_KEYS, *OTHER_KEYS)
+
+ENDINGS = {
+    "answered": "all answered, thank you",
+    "settled": "settled early: the answers so far are enough",
+    "expired": "its time ran out",
+    "expected": "the change is expected",
+}
+
+State = Literal["asking", "confirming", "done", "left"]
+
+
+class Offer(NamedTuple):
+    """What goes to the desk: a class name, a word of `ANSWERS` or an option; `seq` is 0 for a choice."""
+
+    seq: int
+    answer: str
+
+
+def class_keys(classes: Sequence[str]) -> dict[str, str]:
+    """One key for each class: digits themselves where all names are digits, else 0 to 9, then the letters that mean nothing else.
+
+    Empty when there are more classes than keys (56).
+
+    >>> class_keys(["3", "7"])
+    {'3': '3', '7': '7'}
+    >>> class_keys(["T-shirt", "trouser"])
+    {'0': 'T-shirt', '1': 'trouser'}
+    """
+    if all(len(name) == 1 and name in string.digits for name in classes):
+        return {name: name for name in classes}
+    keys = [key for key in string.digits + string.ascii_letters if key not in TAKEN]
+    return dict(zip(keys, classes, strict=False)) if len(classes) <= len(keys) else {}
+
+
+def option_keys(options: Sequence[str]) -> dict[str, str]:
+    """One letter for each option, from its own name where one is free. No digits: one that was meant for the last image chooses nothing.
+
+    >>> option_keys(["approve", "adapt", "decline"])
+    {'a': 'approve', 'd': 'adapt', 'e': 'decline'}
+    """
+    keys: dict[str, str] = {}
+    for option in options:
+        free = (key for key in option.lower() + string.ascii_letters if key in string.ascii_letters and key not in {*keys, "q"})
+        keys[next(free)] = option
+    return keys
+
+
+class LabellingSession:
+    """One person's way through a label question.
+
+    The newest answer is *held*: it goes to the desk only when the next image is answered, or when nothing follows. The desk takes one
+    answer an item and never gives it back, so holding it is what makes `b` (back) possible. What is held when the desk closes
+    the question is not needed any more.
+
+    Attributes
+    ----------
+    state : asking, confirming (that the change is expected), done or left.
+    note : one sentence about the last key, or nothing.
+    help : whether the keys are to be explained.
+    leaving : whether the person leaves the console, not only this question.
+    sent : offers that went out and were not refused.
+    """
+
+    def __init__(self, question: QuestionView) -> None:
+        self.question = question
+        self.keys = class_keys(question.classes)
+        self.state: State = "asking"
+        self.note = ""
+        self.help = self.leaving = False
+        self.sent = 0
+        self.held: Offer | None = None
+        self._gone = set(question.answers)  # has an answer, here or on another console
+
+    @property
+    def item(self) -> int | None:
+        """Sequence number of the image to show, if one is left."""
+        behind = {*self._gone, self.held.seq} if self.held else self._gone
+        return next((seq for seq in self.question.items if seq not in behind), None)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Number of the shown image, from 1, and of how many."""
+        items = self.question.items
+        return (items.index(self.item) + 1 if self.item is not None else len(items), len(items))
+
+    def press(self, key: str) -> list[Offer]:
+        """Take one key; what is to be sent to the desk now, in this order."""
+        self.note = ""
+        item = self.item
+        if item is None:
+            return []
+        if self.state == "confirming":
+            return self._confirm(item, key)
+        if self.state != "asking":
+            return []
+        if key not in self.keys:
+            key = key.lower()
+        answer = self.keys.get(key) or WORD_KEYS.get(key)
+        if answer is not None:
+            return self._answer(Offer(item, answer))
+        match key:
+            case "b":
+                self._back()
+            case "e":
+                self.state = "confirming"
+            case "q":
+                return self.leave()
+            case "?":
+                self.help = not self.help
+            case _:
+                self.note = f"{key!r} is no key here; ? explains them"
+        return []
+
+    def leave(self) -> list[Offer]:
+        """Stop here; the question stays open. What is held was meant, so it is handed in."""
+        self.state = "left"
+        return self._release()
+
+    def refused(self, offer: Offer, reason: str) -> None:
+        """The desk did not take an offer."""
+        self.sent -= 1
+        self.note = f"refused: {reason}"
+        if self.state == "done" and offer.answer == EXPECTED:
+            self.state = "asking"
+
+    def update(self, question: QuestionView) -> None:
+        """The question as the desk sees it now: others may have answered some of it."""
+        before = self.item
+        self._gone |= set(question.answers)
+        if self.held and self.held.seq in self._gone:
+            self.held = None
+        if self.item is None and self.held is None and self.state == "asking":
+            self.state, self.note = "done", ENDINGS["answered"]
+        elif self.item != before and self.state == "asking":
+            self.note = "somebody else has answered that one"
+
+    def close(self, outcome: str) -> None:
+        """The desk takes no more answers."""
+        self.held = None
+        if self.state != "left":
+            self.state, self.note = "done", ENDINGS.get(outcome, f"closed: {outcome}")
+
+    def _answer(self, offer: Offer) -> list[Offer]:
+        before = self._release()
+        self.held = offer
+        if self.item is None:
+            self.state, self.note = "done", ENDINGS["answered"]
+            return [*before, *self._release()]
+        return before
+
+    def _release(self) -> list[Offer]:
+        """The held answer, which now goes out."""
+        if self.held is None:
+            return []
+        offer, self.held = self.held, None
+        self._gone.add(offer.seq)
+        self.sent += 1
+        return [offer]
+
+    def _back(self) -> None:
+        if self.held is None:
+            self.note = "nothing to take back: earlier answers have been handed in"
+        else:
+            self.note, self.held = f"taken back: {self.held.answer}", None
+
+    def _confirm(self, item: int, key: str) -> list[Offer]:
+        if key.lower() != "y":
+            self.state, self.note = "asking", "not marked as expected"
+            return []
+        # What is held stays behind: an expected change needs no measuring, and the held label might close the question first.
+        self.state, self.held = "done", None
+        self.sent += 1
+        return [Offer(item, EXPECTED)]
+
+
+class ChoiceSession:
+    """One person's way through a choice: one key, and it is made."""
+
+    def __init__(self, question: QuestionView) -> None:
+        self.question = question
+        self.keys = option_keys(question.options)
+        self.state: State = "asking"
+        self.note = ""
+        self.leaving = False
+
+    def press(self, key: str) -> list[Offer]:
+        """Take one key; what is to be sent to the desk now."""
+        self.note = ""
+        key = key if key in self.keys else key.lower()
+        if self.state != "asking":
+            return []
+        if key == "q":
+            return self.leave()
+        if key in self.keys:
+            self.state, self.note = "done", self.keys[key]
+            return [Offer(0, self.keys[key])]
+        self.note = f"{key!r} is no key here; press {', '.join(self.keys)}, or q to decide later"
+        return []
+
+    def leave(self) -> list[Offer]:
+        """Decide later."""
+        self.state = "left"
+        return []
+
+    def refused(self, offer: Offer, reason: str) -> None:  # noqa: ARG002 - as LabellingSession has it
+        """The desk did not take the choice."""
+        self.state, self.note = "asking", f"refused: {reason}"
+
+    def update(self, question: QuestionView) -> None:
+        """Nothing about an open choice changes."""
+
+    def close(self, outcome: str) -> None:
+        """The desk takes no more answers."""
+        if self.state == "asking":
+            self.state = "done"
+            self.note = "somebody else has chosen" if outcome == "answered" else ENDINGS.get(outcome, f"closed: {outcome}")
+
+
+KeySession = LabellingSession | ChoiceSession

@@ -1,0 +1,284 @@
+"""The planner: chooses by the policy, carries the choice out, and keeps it only if fresh drifted records show that it helped.
+
+    watching -- RemediesMeasured --> choosing -- approved --> shadowing --> deploying --> comparing --> auditing -- helped --> watching
+                       |                 |                        |             |                           |
+                       +- nothing fits   +- declined              +-- failed ---+                           +-- undoing --> watching
+
+When the drift has ended, the pipeline that was there before comes back (`DriftEnded`), and a person may undo at any time.
+"""
+
+from typing import ClassVar
+
+from agents.agent import Agent
+from agents.audit import PairedAudit
+from agents.improver import NOTHING
+from agents.messages import (
+    AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline, DriftEnded, IncidentClosed,
+    LabelGiven, Message, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen,
+    RemedyVerified, RequestExpired, RequestFailed, ShadowPipeline, UndoAsked,
+)
+from agents.policy import Policy
+
+ATTEMPTS = 3  # at going back to the pipeline before
+AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
+NEW_WEIGHTS = ("recalibrate", "fine_tune", "retrain")  # remedies after which another classifier answers
+
+
+class Planner(Agent):
+    """Holds what is live, what was before, and the remedy on trial."""
+
+    name = "planner"
+    handles: ClassVar[tuple[type[Message], ...]] = (
+        PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired,
+    )
+
+    def __init__(self, deployment: str, policy: Policy) -> None:
+        super().__init__(deployment)
+        self.policy = policy
+        self.live = self.base = self.previous = ""
+        self.undone: set[str] = set()  # pipelines that were taken out again
+        self.given_up: set[str] = set()  # deployments that took too long: should one still succeed, it is taken back
+        self._forget_incident()
+
+    def _forget_incident(self) -> None:
+        self.state, self.incident, self.question, self.request = "watching", "", "", ""
+        self.choice: Remedy | None = None
+        self.measured: RemediesMeasured | None = None
+        self.audit: PairedAudit | None = None
+        self.undo_reason, self.undo_outcome = "", "undone"
+        self.goal, self.attempts = "", 0
+
+    def handle(self, message: Message) -> list[Message]:
+        match message:
+            case PipelineLive():
+                return self._went_live(message)
+            case RemediesMeasured() if self.state == "watching":
+                return self._choose(message)
+            case RemediesMeasured():
+                return [self._say_closed(message, message.incident, "failed", f"another change was under way ({self.state})")]
+            case ChoiceMade(question=question) if question == self.question and self.state == "choosing":
+                return self._decided(message)
+            case PipelineShadowed() if self.state == "shadowing" and message.cause == self.request:
+                return self._shadowed(message)
+            case RemediesCompared() if self.state == "comparing" and message.cause == self.request:
+                return self._ask(message)
+            case LabelGiven(question=question) if question == self.question and self.state == "auditing":
+                return self._learn(message)
+            case QuestionClosed(question=question) if question == self.question and self.state == "auditing":
+                return self._verdict(message)
+            case DriftEnded() if self.state == "watching" and self.live != self.base:
+                return [self._deploy(message, self.base, f"the drift that {self.live} was made for has ended")]
+            case UndoAsked():
+                return self._undo_by_person(message)
+            case RequestFailed() | RequestExpired() if self.state in AWAITING and message.cause == self.request:
+                return self._failed(message)
+            case IncidentClosed(incident=incident) if incident == self.incident and message.source != self.name:
+                return self._let_go(message)
+            case AgentFailed(agent="checker", incident=incident) if incident:
+                return self._checker_failed(message)
+        return []
+
+    # --- choose ---
+
+    def _choose(self, measured: RemediesMeasured) -> list[Message]:
+        self._forget_incident()
+        self.incident, self.measured = measured.incident, measured
+        if measured.base != self.live:
+            return self._close(measured, "failed", f"the remedies were compared with {measured.base}, but {self.live} is live now")
+        remedies = [remedy for remedy in measured.remedies if remedy.name != NOTHING]
+        verdicts = {remedy.name: self._objection(remedy) for remedy in remedies}
+        verdicts |= {name: f"could not be prepared: {reason}" for name, reason in measured.failed.items()}
+        fit = [remedy for remedy in remedies if not self._objection(remedy)]
+        if not fit:
+            reason = "no remedy helps for certain within the policy's limits"
+            chosen = self.say(RemedyChosen, measured, remedy=NOTHING, pipeline=measured.base, reason=reason, verdicts=verdicts)
+            return [chosen, *self._close(measured, "no remedy", reason)]
+        self.choice = best = max(fit, key=self._utility)
+        verdicts |= {remedy.name: f"fits, utility {self._utility(remedy):+.3f}" for remedy in fit}
+        verdicts[best.name] += ", the highest"
+        reason = (
+            f"gains {best.gain:+.3f} on drifted data (interval {best.gain_interval[0]:+.3f} to {best.gain_interval[1]:+.3f}), costs "
+            f"{best.clean_loss:.4f} on clean data and {1000 * best.latency_added:.2f} ms a request"
+        )
+        chosen = self.say(RemedyChosen, measured, remedy=best.name, pipeline=best.pipeline, reason=reason, verdicts=verdicts)
+        approval = self.policy.approval
+        if approval.ask == "never" or (approval.ask == "new weights" and best.name not in NEW_WEIGHTS):
+            return [chosen, self._shadow(measured)]
+        self.state, self.question = "choosing", f"{self.incident}/approve"
+        others = tuple(remedy.name for remedy in fit if remedy is not best)
+        ask = self.say(
+            AskChoice, measured, question=self.question, options=("approve", *others, "decline"), default=approval.default,
+            text=f"I would apply {best.name}: it {reason}. Approve, choose another, or decline?", deadline=approval.deadline,
+        )
+        return [chosen, ask]
+
+    def _objection(self, remedy: Remedy) -> str:
+        """Why the policy forbids a remedy, or nothing."""
+        choice = self.policy.choice
+        if remedy.gain_interval[0] <= 0:
+            return f"no certain gain: interval {remedy.gain_interval[0]:+.3f} to {remedy.gain_interval[1]:+.3f}"
+        if remedy.gain < self.policy.harm.tolerance:
+            return f"gains {remedy.gain:+.3f}, less than the {self.policy.harm.tolerance} that is put up with"
+        if remedy.clean_loss > choice.max_clean_loss:
+            return f"loses {remedy.clean_loss:.4f} on clean data, more than {choice.max_clean_loss}"
+        if remedy.latency_added > choice.max_latency_added:
+            return f"adds {1000 * remedy.latency_added:.1f} ms, more than {1000 * choice.max_latency_added:.0f}"
+        return ""
+
+    def _utility(self, remedy: Remedy) -> float:
+        """Gain less its costs, all in accuracy."""
+        choice = self.policy.choice
+        weights = choice.new_weights_price if remedy.name in NEW_WEIGHTS else 0.0
+        return remedy.gain - remedy.clean_loss - choice.latency_price * remedy.latency_added - weights
+
+    def _decided(self, made: ChoiceMade) -> list[Message]:
+        if made.option == "decline":
+            return self._close(made, "declined", f"declined by {made.by}")
+        assert self.measured is not None
+        if made.option != "approve":
+            self.choice = next(remedy for remedy in self.measured.remedies if remedy.name == made.option)
+        return [self._shadow(made)]
+
+    # --- carry out ---
+
+    def _shadow(self, cause: Message) -> Message:
+        assert self.choice is not None
+        self.state = "shadowing"
+        request = self.say(ShadowPipeline, cause, pipeline=self.choice.pipeline, count=self.policy.verification.records, deadline=120.0)
+        self.request = request.id
+        return request
+
+    def _shadowed(self, shadowed: PipelineShadowed) -> list[Message]:
+        assert self.choice is not None
+        return [self._deploy(shadowed, shadowed.pipeline, f"{self.choice.name} for {self.incident}, provisional")]
+
+    def _deploy(self, cause: Message, pipeline: str, reason: str) -> Message:
+        self.state, self.goal = ("undoing" if self.undo_reason else "deploying"), pipeline
+        request = self.say(DeployPipeline, cause, pipeline=pipeline, reason=reason, incident=self.incident, deadline=120.0)
+        self.request = request.id
+        return request
+
+    def _went_live(self, live: PipelineLive) -> list[Message]:
+        self.live, self.base, self.previous = live.pipeline, live.base, live.previous
+        if live.cause in self.given_up:
+            self.given_up.discard(live.cause)
+            reason = "undo: it went live only after its deadline, when nobody was left to verify it"
+            return [self.say(DeployPipeline, live, pipeline=live.previous, reason=reason, deadline=120.0)] if live.previous else []
+        going_back = self.state == "undoing" or (self.state == "deploying" and not self.incident)
+        asked_for = self.request != "" and live.cause == self.request  # one that was found at a start has no cause at all
+        if not asked_for and not (going_back and live.pipeline == self.goal):
+            if self.incident:  # what was chosen and measured beside another pipeline says nothing about this one
+                return self._close(live, "failed", f"{live.pipeline} went live meanwhile: {live.reason}")
+            return []
+        if self.state == "undoing":
+            self.undone.add(live.previous)
+            return self._close(live, self.undo_outcome, self.undo_reason)
+        if self.state == "deploying" and self.choice is not None:
+            self.state = "comparing"
+            verification = self.policy.verification
+            request = self.say(
+                CompareRemedies, live, baseline=live.previous, candidates=(live.pipeline,), after=live.since - 1, count=verification.records,
+                audit=self.policy.labels.verify, seed=2, deadline=verification.deadline,
+            )
+            self.request = request.id
+            return [request]
+        self._forget_incident()  # the pipeline before is back: no incident hangs on it
+        return []
+
+    # --- verify, keep or undo ---
+
+    def _ask(self, compared: RemediesCompared) -> list[Message]:
+        self.audit = PairedAudit(self.previous, [self.live], compared.draws, compared.share, self.policy.verification.level, compared.confidence)
+        self.state = "auditing"
+        if not compared.draws:
+            return self._verdict(compared)
+        self.question = f"{self.incident}/verify"
+        text = "The remedy is live, on trial. On these new images it differs from the model before: your labels show whether it helps."
+        return [
+            self.say(
+                AskLabels, compared, question=self.question, items=tuple(draw.seq for draw in compared.draws), purpose="audit", text=text,
+                classes=compared.classes, deadline=self.policy.questions.deadline,
+            )
+        ]
+
+    def _learn(self, given: LabelGiven) -> list[Message]:
+        assert self.audit is not None
+        self.audit.update(given.label)
+        low, high = self.audit.gain_interval(self.live)
+        if low > 0 or high < 0:
+            return [self.say(CloseQuestion, given, question=self.question, reason="verification is settled")]
+        return []
+
+    def _verdict(self, cause: Message) -> list[Message]:
+        """The fresh labels alone decide: what spoke for the remedy when it was chosen says nothing about fresh records."""
+        assert self.audit is not None
+        if isinstance(cause, QuestionClosed) and cause.outcome == "expected":
+            self.undo_reason, self.undo_outcome = f"{cause.by or 'a person'} says that this change is meant", "expected"
+            return [self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
+        low, high = self.audit.gain_interval(self.live) if self.audit.labels else (0.0, 0.0)
+        gain = self.audit.gain(self.live) if self.audit.labels else 0.0
+        in_doubt = high >= 0 and self.audit.labels > 0 and self.policy.verification.in_doubt == "keep"
+        helped = low > 0 or in_doubt
+        verdict = self.say(
+            RemedyVerified, cause, pipeline=self.live, helped=helped, gain=gain, gain_interval=(low, high), labels_used=self.audit.labels
+        )
+        if helped:
+            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh drifted records (interval {low:+.3f} to {high:+.3f})")]
+        self.undo_reason = f"fresh drifted records did not show that it helps (interval {low:+.3f} to {high:+.3f}, {self.audit.labels} labels)"
+        return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
+
+    def _undo_by_person(self, asked: UndoAsked) -> list[Message]:
+        busy = self.state not in ("watching", "comparing", "auditing")
+        if busy or not self.previous or self.previous == self.live or self.previous in self.undone:
+            reason = f"a change is under way ({self.state})" if busy else "there is no pipeline before the live one"
+            if not busy and self.previous in self.undone:
+                reason = f"the one before, {self.previous}, was itself undone: it has not shown that it helps"
+            return [self.say(AnswerRefused, asked, question="undo", by=asked.by, reason=reason)]
+        said: list[Message] = []
+        if self.state == "auditing":
+            said = [self.say(CloseQuestion, asked, question=self.question, reason=f"undone by {asked.by}")]
+        if self.state != "watching":
+            self.undo_reason = f"undone by {asked.by}"
+        self.question = ""
+        return [*said, self._deploy(asked, self.previous, f"undone by {asked.by}")]
+
+    def _failed(self, failure: RequestFailed | RequestExpired) -> list[Message]:
+        reason = failure.reason if isinstance(failure, RequestFailed) else f"{failure.request} was not done in time"
+        if self.state == "deploying" and self.incident and isinstance(failure, RequestExpired):
+            self.given_up.add(self.request)
+        back = self.state == "undoing" or (self.state == "deploying" and not self.incident)
+        if back and self.attempts < ATTEMPTS - 1:
+            self.attempts += 1
+            return [self._deploy(failure, self.goal, f"{self.undo_reason or 'going back'}; tried again, since {reason}")]
+        if self.state == "comparing":  # live, but nothing fresh to judge it by: it has not shown that it helps
+            self.undo_reason = f"could not be verified: {reason}"
+            return [self._deploy(failure, self.previous, f"undo: {self.undo_reason}")]
+        if self.incident:
+            return self._close(failure, "failed", f"{self.live} could not be undone: {reason}" if back else reason)
+        self._forget_incident()
+        return []
+
+    # --- others who failed ---
+
+    def _let_go(self, closed: IncidentClosed) -> list[Message]:
+        """Another agent gave the incident up: nothing that is on trial stays live."""
+        on_trial = self.state in ("comparing", "auditing")
+        if self.state == "deploying":
+            self.given_up.add(self.request)
+        self._forget_incident()
+        return [self._deploy(closed, self.previous, f"undo: {closed.reason}")] if on_trial else []
+
+    def _checker_failed(self, failed: AgentFailed) -> list[Message]:
+        """Without the checker an incident that is still in its hands would stay open for ever."""
+        if failed.incident == self.incident or failed.message == "IncidentClosed":
+            return []
+        return [self._say_closed(failed, failed.incident, "failed", f"the checker failed: {failed.reason}")]
+
+    def _close(self, cause: Message, outcome: str, reason: str) -> list[Message]:
+        closed = self._say_closed(cause, self.incident, outcome, reason)
+        self._forget_incident()
+        return [closed]
+
+    def _say_closed(self, cause: Message, incident: str, outcome: str, reason: str) -> Message:
+        return self.say(IncidentClosed, cause, incident=incident, outcome=outcome, reason=reason)

@@ -1,0 +1,196 @@
+"""What a console shows: questions, answers by key, what is live. Plain lines, or rich renderables; nothing is printed here."""
+
+import itertools
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agents.board import QuestionView
+from agents.labelling import ChoiceSession, LabellingSession
+from agents.pictures import Drawing, picture
+from agents.story import INDENT
+
+SENTENCE = " " * 24  # before the sentences of a story stand its seconds and who says so
+PANEL = 34  # columns for the text beside an image, at least, with the gap
+WIDEST = 48  # columns that it takes at most
+NARROWEST = 24  # columns for an image; with less, text goes below it
+FRAME = 4  # rows for the title and the note
+GIST = 3  # rows of the question's text in a panel, at least
+OTHERS = ("s skip · u unsure · n none of these", "b back · e the change is expected", "q leave · ? help")
+HELP = (
+    "The answer to one image is handed in when you answer the next, so b can take it back. A label measures: say what you see, and u "
+    "when you cannot tell; nobody is helped by a guess."
+)
+
+
+def clock(utc: float) -> str:
+    """Time of day here."""
+    return time.strftime("%H:%M", time.localtime(utc))
+
+
+def status_lines(status: Mapping[str, Any]) -> list[str]:
+    """The fields of `agents.board.Status`, one a line."""
+    incidents = status["incidents"]
+    unsettled = [view["incident"] for view in incidents if not view["outcome"]]
+    live = f"{status['pipeline']}, since {clock(status['since'])}: {status['reason']}" if status["pipeline"] else "nothing yet"
+    closed = f"{len(incidents) - len(unsettled)} closed"
+    return [
+        f"deployment   {status['deployment']}",
+        f"live         {live}",
+        f"records      {status['cursor']} checked; log evidence of drift {status['log_evidence']:.1f}",
+        f"incidents    {', '.join(unsettled) + ' open' if unsettled else 'none open'}, {closed}",
+        f"questions    {', '.join(status['questions']) or 'none open'}",
+    ]
+
+
+def incident_lines(incidents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line an incident, oldest first."""
+    lines = []
+    for view in incidents:
+        end = f"{view['outcome']}: {view['reason']}" if view["outcome"] else "open"
+        lines.append(f"{view['incident']:<16} {clock(view['opened'])}  records since {view['onset']}, {view['pipeline']}  {end}")
+    return lines or ["no incident yet"]
+
+
+def question_lines(questions: Sequence[QuestionView]) -> list[str]:
+    """What is asked, why, and what to type."""
+    lines = []
+    for view in questions:
+        if view.kind == "choice":
+            options = ", ".join(view.options)
+            lines += [f"{view.question}: choose {options} (by {clock(view.deadline)}, else {view.default})", f"  {view.text}"]
+            continue
+        left = [str(seq) for seq in view.items if seq not in view.answers]
+        lines += [
+            f"{view.question}: {len(left)} of {len(view.items)} labels missing, {purpose(view)} (by {clock(view.deadline)})",
+            f"  {view.text}",
+            f"  classes {', '.join(view.classes)}", f"  records {' '.join(left)}",
+        ]
+    return lines or ["no open question"]
+
+
+def purpose(question: QuestionView) -> str:
+    """What the labels are for."""
+    return "to measure" if question.purpose == "audit" else "to learn from"
+
+
+def label_screen(session: LabellingSession, image: NDArray[np.uint8] | None, columns: int, rows: int, drawing: Drawing) -> RenderableType:
+    """The image as large as the terminal allows, beside it (below it in a narrow one) why it is asked and the keys.
+
+    What the model said of the image is not shown: who sees an answer tends to agree with it.
+    """
+    if session.item is None:
+        return Text("handing in ...")
+    if columns < PANEL + NARROWEST:
+        panel = _panel(session, columns, rows - FRAME)
+        left = rows - FRAME - len(panel.plain.splitlines()) - 1
+        return Group(_title(session), _shown(session, image, columns, max(left, 4), drawing), panel, _note(session))
+    shown = _shown(session, image, columns - PANEL, rows - FRAME, drawing)
+    width = columns - PANEL if image is None else len(shown.plain.splitlines()[0])
+    body = Table.grid(padding=(0, 2, 0, 0))
+    body.add_column(width=width, no_wrap=image is not None)
+    body.add_column()
+    body.add_row(shown, _panel(session, min(columns - width - 2, WIDEST), rows - FRAME))
+    return Group(_title(session), body, _note(session))
+
+
+def _shown(session: LabellingSession, image: NDArray[np.uint8] | None, columns: int, rows: int, drawing: Drawing) -> Text:
+    if image is None:
+        return Text(f"The image of record {session.item} is not kept any more.\ns skips it", "bold")
+    return picture(image, columns, rows, drawing)
+
+
+def _title(session: LabellingSession) -> Text:
+    number, total = session.place
+    question = session.question
+    title = Text(no_wrap=True, overflow="ellipsis")
+    what = f"  {purpose(question)}, {question.question}, by {clock(question.deadline)}\n"
+    return title.append(f"{number} of {total}", "bold").append(what, "dim")
+
+
+def _panel(session: LabellingSession, width: int, rows: int) -> Text:
+    others = [part for words in OTHERS for part in textwrap.wrap(words, width)]
+    keys = [*others, "", *textwrap.wrap(HELP, width)] if session.help else [*_class_list(session, width), "", *others]
+    gist = textwrap.wrap(session.question.text, width, max_lines=max(GIST, rows - len(keys) - 1), placeholder=" …")
+    return Text("\n".join([*gist, "", *keys]))
+
+
+def _class_list(session: LabellingSession, width: int) -> list[str]:
+    keys = session.keys
+    if not keys:
+        return textwrap.wrap(f"{len(session.question.classes)} classes are too many for keys: q, then `label {session.item} CLASS`", width)
+    if all(key == name for key, name in keys.items()):
+        return textwrap.wrap(f"{' '.join(keys)}  the class", width)
+    cells = [f"{key} {name}" for key, name in keys.items()]
+    wide = max(len(cell) for cell in cells) + 2
+    across = max(1, min(width // wide, 2))
+    down = -(-len(cells) // across)
+    return ["".join(cell.ljust(wide) for cell in cells[place::down]).rstrip()[:width] for place in range(down)]
+
+
+def _note(session: LabellingSession) -> Text:
+    if session.state == "confirming":
+        return Text("Is the change meant, for all these images? Then nothing is mended, and it raises no alarm again. y / n", "bold")
+    held = f"{session.held.answer} for the last one (b takes it back)" if session.held else ""
+    return Text("; ".join(part for part in (session.note, held) if part), "bold" if session.note else "dim")
+
+
+def choice_text(question: QuestionView, story: Sequence[str], columns: int) -> list[str]:
+    """The planner's table and what it would do."""
+    return ["", question.question, *table_lines(story, columns), "", *textwrap.wrap(question.text, columns)]
+
+
+def choice_screen(session: ChoiceSession) -> RenderableType:
+    """One key for each option."""
+    question = session.question
+    keys = Text()
+    for key, option in session.keys.items():
+        keys.append(f"  {key} ", "bold").append(f"{option}\n")
+    keys.append("  q ", "bold").append("decide later")
+    by = Text(f"Without an answer by {clock(question.deadline)}: {question.default}.", "dim")
+    return Group(Text(), keys, by, Text(session.note, "bold"))
+
+
+def table_lines(story: Sequence[str], columns: int) -> list[str]:
+    """The newest table in a story, with the verdicts below their rows where they do not fit beside them.
+
+    >>> table_lines(["0.0 s  planner  chosen: filter", INDENT + "remedy  gain  verdict", INDENT + "filter  +0.2  CHOSEN; fits"], 24)
+    ['remedy  gain', 'filter  +0.2', '  CHOSEN; fits']
+    """
+    rows: list[str] = []
+    for one in story:
+        if one.startswith(INDENT):
+            rows.append(one.removeprefix(INDENT))
+        elif rows and not rows[-1].isspace():
+            rows.append(" ")  # ends a table: only the rows after the last such line are the newest one's
+    while rows and rows[-1].isspace():
+        rows.pop()
+    newest = rows[max((place for place, row in enumerate(rows) if row.isspace()), default=-1) + 1 :]
+    if max((len(row) for row in newest), default=0) <= columns:
+        return newest
+    start = newest[0].find("verdict")
+    told: list[str] = []
+    for row in newest:
+        told.append(row[:start].rstrip() if start > 0 else row)
+        verdict = row[start:].strip() if start > 0 else ""
+        if verdict and row is not newest[0]:
+            told += textwrap.wrap(verdict, columns - 2, initial_indent="  ", subsequent_indent="  ")
+    return told
+
+
+def story_lines(story: Sequence[str], columns: int) -> list[str]:
+    """A story that fits: sentences go on below where they begin, tables as in `table_lines`."""
+    lines: list[str] = []
+    for in_table, rows in itertools.groupby(story, lambda row: row.startswith(INDENT)):
+        if in_table:
+            lines += [f"    {row}" for row in table_lines(list(rows), columns - 4)]
+        else:
+            lines += [part for row in rows for part in textwrap.wrap(row, columns, subsequent_indent=SENTENCE)]
+    return lines

@@ -1,0 +1,132 @@
+"""Messages as sentences: one line each for the log, and the whole story of an incident with the planner's table."""
+
+from collections.abc import Iterable
+
+from agents.messages import (
+    AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, CompareRemedies, DeployPipeline, DriftEnded,
+    HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PipelineShadowed, PrepareRemedy, QuestionClosed,
+    RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, UndoAsked,
+    WindowAnalysed,
+)
+
+
+def line(message: Message) -> str:
+    """One sentence about a message.
+
+    >>> line(IncidentClosed(id="a", source="planner", incident="digits-1", outcome="verified", reason="it helped"))
+    'digits-1 is closed, verified: it helped'
+    """
+    text = _sentence(message)
+    return text if text else f"{message.source}: {type(message).__name__}"
+
+
+def _sentence(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
+    match message:
+        case PipelineLive():
+            return f"{message.pipeline} is live from record {message.since} on: {message.reason}"
+        case LogBegun():
+            return "the inference service keeps a new log"
+        case RecordsLost():
+            return f"{message.count} records before {message.first} were overwritten unread"
+        case IncidentOpened():
+            return f"{message.incident} opened: records since {message.onset} look different (noticed after record {message.alarm_at})"
+        case WindowAnalysed():
+            return (
+                f"{message.records} records kept: KS {message.ks:.2f} (p {message.ks_p:.3f}), MMD {message.mmd:.4f} (p {message.mmd_p:.3f}); "
+                f"accuracy estimated {message.estimated_accuracy:.3f} ± {message.estimate_error:.3f} without labels, "
+                f"{message.clean_accuracy:.3f} on clean data"
+            )
+        case AskLabels():
+            return f"question {message.question}: {len(message.items)} labels to {'measure' if message.purpose == 'audit' else 'learn from'}"
+        case AskChoice():
+            return f"question {message.question}: {message.text}"
+        case AnswerOffered():
+            return f"{message.by} says {message.answer!r}" + (f" of record {message.seq}" if message.seq else f" to {message.question}")
+        case AnswerRefused():
+            return f"an answer of {message.by} to {message.question} was refused: {message.reason}"
+        case LabelGiven():
+            return f"label of record {message.label.seq} taken from {message.label.by}"
+        case ChoiceMade():
+            return f"{message.by} chose {message.option}"
+        case QuestionClosed():
+            return f"question {message.question} is closed: {message.outcome}"
+        case HarmAssessed():
+            return ("it hurts: " if message.harmful else "it does no harm: ") + message.reason
+        case PrepareRemedy():
+            return f"preparing {message.remedy} as {message.pipeline}"
+        case RemedyPrepared():
+            return f"{message.remedy} is ready after {message.seconds:.0f} s: {message.accuracy_clean:.4f} on clean data"
+        case CompareRemedies():
+            return f"comparing {', '.join(message.candidates)} with {message.baseline} on fresh records"
+        case RemediesCompared():
+            shares = ", ".join(f"{name} on {share:.1%}" for name, share in sorted(message.share.items())) or "all agree"
+            return f"compared on {message.records} records: {shares}"
+        case RemediesMeasured():
+            return f"{len(message.remedies)} remedies measured with {message.labels_used} labels"
+        case RemedyChosen():
+            return f"chosen: {message.remedy}, because it {message.reason}" if message.remedy != "nothing" else f"nothing is done: {message.reason}"
+        case PipelineShadowed():
+            return f"{message.pipeline} ran in the shadow on {message.records} images, {1000 * message.seconds_per_image:.2f} ms each"
+        case DeployPipeline():
+            return f"deploying {message.pipeline}: {message.reason}"
+        case RemedyVerified():
+            return (
+                f"{message.pipeline} {'helps' if message.helped else 'is not shown to help'}: gain {message.gain:+.3f} (interval "
+                f"{message.gain_interval[0]:+.3f} to {message.gain_interval[1]:+.3f}, {message.labels_used} labels)"
+            )
+        case DriftEnded():
+            return f"the drift that {message.pipeline} was made for has ended"
+        case ChangeAdopted():
+            return f"the change is part of the reference of {message.pipeline} now"
+        case IncidentClosed():
+            return f"{message.incident} is closed, {message.outcome}: {message.reason}"
+        case UndoAsked():
+            return f"{message.by} asks for the pipeline before"
+        case RequestFailed():
+            return f"{message.request} failed: {message.reason}"
+        case RequestExpired():
+            return f"{message.request} passed its deadline"
+        case AgentFailed():
+            return f"the {message.agent} could not handle {message.message}: {message.reason}"
+    return ""
+
+
+INDENT = " " * 13  # of the planner's table within a story; no other line of a story begins so
+QUIET = (AnswerOffered, LabelGiven)  # in a story, answers are told by their number
+
+
+def tell(messages: Iterable[Message]) -> list[str]:
+    """The story of an incident, one line an event, with the planner's table in its place."""
+    told: list[str] = []
+    begun: float | None = None
+    for message in messages:
+        text = _sentence(message)
+        if not text or isinstance(message, QUIET):
+            continue
+        begun = message.time if begun is None else begun
+        told.append(f"{message.time - begun:7.1f} s  {message.source:<12} {text}")
+        if isinstance(message, RemediesMeasured):
+            measured = message
+        if isinstance(message, RemedyChosen):
+            told += [INDENT + row for row in table(measured, message)]
+    return told
+
+
+def table(measured: RemediesMeasured, chosen: RemedyChosen | None = None) -> list[str]:
+    """The planner's table: what each remedy brings and costs, and why it was chosen or not.
+
+    Gain over doing nothing (interval), accuracy on drifted data (with its interval) and on clean data, milliseconds added to a request,
+    seconds of preparation, labels.
+    """
+    head = ("remedy", "gain", "drift", "interval", "clean", "ms", "s", "labels", "verdict")
+    rows = [head]
+    for remedy in measured.remedies:
+        verdict = "" if chosen is None else ("CHOSEN; " if chosen.remedy == remedy.name else "") + chosen.verdicts.get(remedy.name, "")
+        rows.append((
+            remedy.name, f"{remedy.gain_interval[0]:+.2f}..{remedy.gain_interval[1]:+.2f}", f"{remedy.accuracy_drift:.3f}",
+            f"{remedy.interval[0]:.2f}..{remedy.interval[1]:.2f}", f"{remedy.accuracy_clean:.4f}", f"{1000 * remedy.latency_added:.2f}",
+            f"{remedy.seconds:.0f}", str(remedy.labels), verdict,
+        ))
+    rows += [(name, "-", "-", "-", "-", "-", "-", "-", f"failed: {reason}") for name, reason in measured.failed.items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,191 @@
+"""The switchboard: brings every message to those who handle it, and into the ledger first.
+
+Agents decide, doors act: a request whose type has a door is carried out there, beside the agents, and what the door says comes
+back as messages. All else is one thread and one queue, so the order of the ledger is the order of events.
+"""
+
+import heapq
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import structlog
+
+from agents.agent import Agent, M
+from agents.hosts.host import AgentError, Host
+from agents.ledger import Ledger
+from agents.messages import (
+    AgentFailed, AskChoice, AskLabels, Message, QuestionClosed, Request, RequestExpired, RequestFailed, Tick, derived_id,
+)
+
+Door = Callable[[Message], Sequence[Message]]
+Listener = Callable[[Message], None]
+log = structlog.get_logger(__name__)
+
+
+class Switchboard:
+    """Routes messages among agents and doors.
+
+    Parameters
+    ----------
+    host : where the agents run.
+    team : which agent handles which types of message.
+    ledger : where messages are kept.
+    doors : who carries out which type of request; a door may block, and raises to say that it failed.
+    clock : UTC seconds; deadlines are kept by it.
+    executor : where doors run; without one they run at once, in the switchboard's own thread.
+    """
+
+    def __init__(
+        self, host: Host, team: Mapping[str, type[Agent]], ledger: Ledger, doors: Mapping[type[Message], Door], *,
+        clock: Callable[[], float], executor: Executor | None = None,
+    ) -> None:
+        self._host, self._team, self._ledger, self._doors = host, team, ledger, doors
+        self._clock, self._executor = clock, executor
+        self._inbox: queue.Queue[Message] = queue.Queue()  # from outside, not yet in the ledger
+        self._said: deque[Message] = deque()  # by agents, in the ledger already
+        self._deadlines: list[tuple[float, str]] = []
+        self._waiting: dict[str, Request] = {}
+        self._listeners: list[Listener] = []
+        self._ticks = 0
+        self._run = f"{clock():.6f}"
+        self.counts: dict[str, int] = {}  # messages by type since the start, transient ones too
+
+    def start(self) -> None:
+        """Start the agents as the ledger left them, and take up what was left undone."""
+        self._host.start(self._ledger.history)
+        closed = {one.question for one in self._ledger.messages(QuestionClosed) if isinstance(one, QuestionClosed)}
+        for question in self._ledger.messages(AskLabels, AskChoice):
+            if isinstance(question, AskLabels | AskChoice) and question.question not in closed:
+                self._await(question)
+        unanswered = self._ledger.unanswered(self._doors)  # before anybody is told more: what is asked from here on is asked as ever
+        for message, missing in self._ledger.undelivered(self.recipients):
+            for name in missing:
+                self._deliver(name, message)
+        for request in unanswered:
+            self._await(request)
+            self._ask_door(request)
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` told every message, after it was handled. It must not block."""
+        self._listeners.append(listener)
+
+    def post(self, message: Message) -> None:
+        """Hand in a message from outside; may be called from any thread."""
+        self._inbox.put(message)
+
+    def recipients(self, message: Message) -> list[str]:
+        """The agents that handle a message."""
+        names = [message.to] if message.to else list(self._team)
+        return [name for name in names if name in self._team and type(message) in self._team[name].handles]
+
+    def tick(self) -> None:
+        """Give the heartbeat, and say which requests have passed their deadline."""
+        self._ticks += 1
+        self._inbox.put(Tick(id=f"tick-{self._run}-{self._ticks}", source="clock"))
+        while self._deadlines and self._deadlines[0][0] <= self._clock():
+            _, identity = heapq.heappop(self._deadlines)
+            request = self._waiting.pop(identity, None)
+            if request is not None:
+                self._inbox.put(_answer(RequestExpired, request, request=type(request).__name__))
+
+    def run_until_idle(self) -> None:
+        """Handle all messages there are, and those that follow from them."""
+        while self._said or not self._inbox.empty():
+            self._spread_said()
+            if not self._inbox.empty():
+                self._handle(self._inbox.get())
+
+    def run(self, stop: threading.Event, heartbeat: float = 0.2) -> None:
+        """Handle messages as they come, until `stop` is set."""
+        next_tick = self._clock()
+        while not stop.is_set():
+            self._spread_said()
+            if self._clock() >= next_tick:
+                self.tick()
+                next_tick = self._clock() + heartbeat
+            try:
+                message = self._inbox.get(timeout=max(0.0, next_tick - self._clock()))
+            except queue.Empty:
+                continue
+            self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        for new in self._ledger.append([message]):
+            self._spread(new)
+
+    def _spread_said(self) -> None:
+        while self._said:
+            self._spread(self._said.popleft())
+
+    def _spread(self, message: Message) -> None:
+        """Deliver a message that is in the ledger."""
+        name = type(message).__name__
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if isinstance(message, QuestionClosed):
+            for identity, waiting in list(self._waiting.items()):  # a copy: doors take theirs out in other threads
+                if getattr(waiting, "question", None) == message.question:
+                    self._waiting.pop(identity, None)
+        if isinstance(message, Request):
+            self._await(message)
+        for agent in self.recipients(message):
+            self._deliver(agent, message)
+        if isinstance(message, Request) and type(message) in self._doors:
+            self._ask_door(message)
+        for listener in self._listeners:
+            listener(message)
+
+    def _deliver(self, agent: str, message: Message) -> None:
+        try:
+            said = self._host.deliver(agent, message)
+        except AgentError as error:
+            log.warning("agent failed", agent=agent, message=type(message).__name__, error=str(error))
+            identity = derived_id(agent, message.id, "AgentFailed")
+            said = [
+                AgentFailed(
+                    id=identity, source=agent, deployment=message.deployment, incident=message.incident, cause=message.id, agent=agent,
+                    message=type(message).__name__, reason=str(error),
+                )
+            ]
+        self._said += self._ledger.handled(agent, message, said)
+
+    def _await(self, request: Request) -> None:
+        self._waiting[request.id] = request
+        heapq.heappush(self._deadlines, ((request.time or self._clock()) + request.deadline, request.id))
+
+    def _ask_door(self, request: Request) -> None:
+        self._waiting.setdefault(request.id, request)
+        if self._executor is None:
+            self._pass_through(request)
+        else:
+            self._executor.submit(self._pass_through, request)
+
+    def _pass_through(self, request: Request) -> None:
+        try:
+            answers = list(self._doors[type(request)](request))
+        except Exception as error:  # noqa: BLE001 - whatever a door raises becomes a message, so that nobody waits for it
+            log.warning("request failed", request=type(request).__name__, error=str(error))
+            answers = [_answer(RequestFailed, request, request=type(request).__name__, reason=str(error) or type(error).__name__)]
+        self._waiting.pop(request.id, None)
+        for answer in answers:
+            self.post(answer)
+
+
+def _answer(kind: type[Message], asked: Request, /, **fields: Any) -> Message:
+    to = "" if kind is RequestExpired else asked.source
+    return kind(
+        id=derived_id("switchboard", asked.id, kind.__name__), source="switchboard", deployment=asked.deployment,
+        incident=asked.incident, cause=asked.id, to=to, **fields,
+    )
+
+
+def answer_to(request: Message, kind: type[M], source: str, *, broadcast: bool = False, **fields: Any) -> M:
+    """The message by which a door answers a request: to who asked, or to all who handle its type."""
+    fields.setdefault("incident", request.incident)
+    return kind(
+        id=derived_id(source, request.id, kind.__name__), source=source, deployment=request.deployment, cause=request.id,
+        to="" if broadcast else request.source, **fields,
+    )

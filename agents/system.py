@@ -1,0 +1,67 @@
+"""One deployment's agents, doors, desk and ledger, put together. `agents.cluster` runs it on Ray; tests and benchmarks in process."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+
+from agents.doors.analysis import Analysis
+from agents.doors.deployer import Deployer
+from agents.doors.evidence import Evidence
+from agents.doors.log import LogDoor
+from agents.doors.shelf import Shelf
+from agents.doors.workshop import Workshop
+from agents.hosts.host import Host
+from agents.ledger import Ledger
+from agents.messages import (
+    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, Message, PipelineLive, PrepareRemedy, ReadRecords, RecordLive,
+    ShadowPipeline, derived_id,
+)
+from agents.policy import Policy
+from agents.state import State
+from agents.switchboard import Door, Switchboard
+from agents.team import TEAM
+from workflows.inference import Inference
+from workflows.tracking import Tracking
+
+
+class System:
+    """Everything that supervises one deployment.
+
+    Parameters
+    ----------
+    name : of the deployment; also the name under which its models are registered.
+    inference : the running service.
+    activate : makes a loaded pipeline the live one and keeps it as the target.
+    wait : lets traffic come by for a moment; False when there will be no more.
+    executor : where doors run; without one everything happens in the caller's thread, in a repeatable order.
+    """
+
+    def __init__(
+        self, name: str, *, state: State, policy: Policy, inference: Inference, host: Host, tracking: Tracking, dataset: str, root: Path | None,
+        activate: Callable[[str], object], wait: Callable[[], bool], clock: Callable[[], float] = time.time, executor: Executor | None = None,
+        ledger: Ledger | None = None, stopping: Callable[[], bool] = lambda: False, seed: int = 0,
+    ) -> None:
+        self.name, self.state, self.policy = name, state, policy
+        self.shelf = Shelf(state)
+        self.ledger = ledger or Ledger.in_folder(state.folder, clock=clock)
+        self._inference = inference
+        self.evidence = Evidence(state)
+        analysis = Analysis(inference, self.shelf, self.evidence, wait, least=policy.detection.least)
+        workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
+        self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
+        doors: dict[type[Message], Door] = {
+            ReadRecords: LogDoor(inference), AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare, AdoptChange: analysis.adopt,
+            PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy, RecordLive: self._deployer.record,
+        }
+        self.switchboard = Switchboard(host, TEAM, self.ledger, doors, clock=clock, executor=executor)
+
+    def start(self) -> None:
+        """Start the agents and tell them what is live."""
+        self.switchboard.start()
+        live = self._inference.stats().active or ""
+        known = self.ledger.messages(PipelineLive)
+        if not known or not isinstance(known[-1], PipelineLive) or known[-1].pipeline != live:
+            facts = self._deployer.facts(live, "", "started")
+            identity = derived_id("deployer", f"{live}/{len(known)}", "PipelineLive")
+            self.switchboard.post(PipelineLive(id=identity, source="deployer", deployment=self.name, **facts))

@@ -1,0 +1,372 @@
+"""The console with a terminal: a prompt, news above it, and labelling by keys. Reads the keyboard in the main thread only."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.completion import Completer, DynamicCompleter, NestedCompleter
+from prompt_toolkit.formatted_text import ANSI
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import FormattedTextControl, Layout, Window
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agents.board import QuestionView
+from agents.commands import COMMANDS, LABELLING, CommandError, Commands
+from agents.front_desk import Visitor
+from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
+from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
+from agents.pictures import drawing_for
+from agents.screens import choice_screen, choice_text, label_screen, story_lines
+from agents.story import line
+from workflows.serving.wire import RemoteError, WireError
+
+POLL = 0.2  # seconds between looks at the board
+BACKLOG = 8  # events that are shown again to who attaches
+LEAVE = "\x04"  # put among the keys by Ctrl-D
+WAKE = "\0"  # what the prompt gives when something else wants the terminal; nobody can type it
+
+Ending = Literal["over", "left", "interrupted"]
+
+
+class Terminal:
+    """One person at one terminal.
+
+    Parameters
+    ----------
+    visitor : the way to the cluster.
+    name : who answers.
+    over : asked at each look; a sentence ends the conversation, None lets it go on.
+    history : file that keeps what was typed; without one it is forgotten.
+    console : where to draw; by default standard output.
+    """
+
+    def __init__(
+        self, visitor: Visitor, name: str, *, over: Callable[[], str | None], history: Path | None = None, console: Console | None = None
+    ) -> None:
+        self._visitor, self._name, self._over = visitor, name, over
+        # The stream of now, not what `patch_stdout` puts in its place: own words are drawn in order, only those of others wait their turn.
+        self._console = console or Console(file=sys.stdout)
+        self._commands = Commands(visitor, name)
+        self._prompt: PromptSession[str] = PromptSession(
+            history=_history(history), completer=DynamicCompleter(self._completer), complete_while_typing=False
+        )
+        self._app: Application[str] | None = None
+        self._keys: KeySession | None = None  # while a question has the terminal
+        self._draft = ""
+        self._questions: dict[str, QuestionView] = {}
+        self._incidents: list[str] = []
+        self._attended: set[str] = set()  # questions that have had the terminal once, or were announced
+        self._own: set[str] = set()  # events that only repeat what was answered here
+        self._seen = 0
+        self._begun = False
+        self._news: list[str] = []
+        self.reason: str | None = None  # why the conversation is over
+        self.failure: WireError | None = None  # what ended it
+
+    async def run(self) -> Ending:
+        """Talk until `over`, or until the person leaves. Raises `WireError` when the cluster goes away."""
+        with patch_stdout(raw=True):
+            watch = asyncio.create_task(self._watch())
+            watch.add_done_callback(lambda _: self._wake())
+            try:
+                ending = await self._converse(watch)
+            finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+        if not watch.cancelled():
+            watch.result()
+        if self.failure is not None:
+            raise self.failure
+        return ending
+
+    # --- the prompt ---
+
+    async def _converse(self, watch: "asyncio.Task[None]") -> Ending:
+        await self._show(Text(f"attached as {self._name}; `help` lists what can be typed, `quit` detaches"))
+        try:
+            while self.reason is None and not watch.done():
+                question = self._waiting()
+                if question is not None:
+                    await self._attend(question)
+                    continue
+                typed = await self._ask()
+                if typed == WAKE:
+                    continue
+                if typed.strip().lower() in ("quit", "exit"):
+                    return "left"
+                await self._carry_out(typed)
+        except EOFError:
+            return "left"
+        except KeyboardInterrupt:
+            return "interrupted"
+        except WireError as error:
+            self.failure = error
+        return "over"
+
+    async def _ask(self) -> str:
+        self._app = self._prompt.app
+        self._app.erase_when_done = False
+        draft, self._draft = self._draft, ""
+        try:
+            return await self._prompt.prompt_async(self._message, default=draft)
+        finally:
+            self._app = None
+
+    def _message(self) -> str:
+        count = len(self._questions)
+        return f"scanflow ({count} question{'s' * (count > 1)})> " if count else "scanflow> "
+
+    async def _carry_out(self, typed: str) -> None:
+        if typed.strip().lower() in LABELLING:
+            if not self._questions:
+                await self._show(Text("no open question"))
+            self._attended -= set(self._questions)  # so that each gets the terminal again
+            return
+        try:
+            lines = await asyncio.to_thread(self._commands.run, typed)
+        except (CommandError, WireError) as error:
+            await self._show(Text(str(error), "bold"))
+            return
+        if typed.split()[:1] == ["story"] and "--json" not in typed:
+            lines = story_lines(lines, self._console.width)
+        await self._show(*(Text.from_ansi(one) for one in lines))
+
+    def _completer(self) -> Completer:
+        words: dict[str, dict[str, None] | None] = dict.fromkeys(COMMANDS)
+        words["story"] = dict.fromkeys(self._incidents)
+        words["choose"] = {option: None for question in self._questions.values() for option in question.options}
+        words["label"] = {str(seq): None for question in self._questions.values() for seq in question.items if seq not in question.answers}
+        return NestedCompleter.from_nested_dict(words)
+
+    def _waiting(self) -> QuestionView | None:
+        """A question that has not had the terminal yet. It waits while a command is being typed, so that no letter of it answers."""
+        if self._draft:
+            return None
+        return next((question for name, question in self._questions.items() if name not in self._attended), None)
+
+    def _wake(self) -> None:
+        """Take the terminal away from the prompt; what was typed so far is kept."""
+        app = self._app
+        if app is not None and app.is_running and not app.is_done:
+            self._draft = self._prompt.default_buffer.text
+            app.erase_when_done = True  # an empty prompt is no line worth keeping
+            app.exit(result=WAKE)
+
+    # --- news ---
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except WireError as error:
+                self.failure, self.reason = error, str(error)
+            if self.reason is not None:
+                self._leave_keys()
+                self._wake()
+            elif self._waiting() is not None and not self._prompt.default_buffer.text:
+                self._wake()
+            await asyncio.sleep(POLL)
+
+    async def _look(self) -> None:
+        self.reason = self._over()
+        if self.reason is not None:
+            return
+        fresh = await asyncio.to_thread(self._visitor.events, self._seen)
+        if not fresh:
+            return
+        # Questions and incidents change with events only, so most looks ask for nothing else.
+        questions = await asyncio.to_thread(self._visitor.questions)
+        status = await asyncio.to_thread(self._visitor.status)
+        self._seen = fresh[-1][0]
+        self._questions = {question.question: question for question in questions}
+        self._incidents = [view["incident"] for view in status["incidents"]]
+        lines = [text for _, text in fresh]
+        self._news += lines if self._begun else lines[-BACKLOG:]
+        self._begun = True
+        self._tell_keys(lines)
+        if self._keys is None:
+            await self._show_news()
+
+    async def _show_news(self) -> None:
+        """All news but echoes of what was just answered here. While images are labelled news waits: it would push them off the screen."""
+        lines, self._news = [text for text in self._news if text not in self._own], []
+        now = time.strftime("%H:%M:%S")
+        rows = Table.grid(padding=(0, 1, 0, 0))
+        for text in lines:
+            rows.add_row(Text(now, "dim"), Text(text))
+        busy = self._app is not None and bool(self._prompt.default_buffer.text)
+        news: list[RenderableType] = [rows] if lines else []
+        if busy and self._waiting() is not None:
+            news.append(Text("a question is open; `label` goes there", "bold"))
+        if news:
+            await self._show(*news)
+
+    async def _show(self, *parts: RenderableType) -> None:
+        """Print above whatever has the terminal."""
+
+        def draw() -> None:
+            for part in parts:
+                self._console.print(part)
+
+        await run_in_terminal(draw)
+
+    # --- questions, by keys ---
+
+    async def _attend(self, question: QuestionView) -> None:
+        """Give the terminal to a question until it is answered, closed or left."""
+        self._attended.add(question.question)
+        try:
+            now = {one.question: one for one in await asyncio.to_thread(self._visitor.questions)}
+            if question.question not in now:
+                return  # closed meanwhile, as the news will tell
+            session = await self._through(now[question.question])
+        except RemoteError as error:  # the cluster is there, but has no images or no story to give
+            await self._show(Text(f"{question.question} cannot be shown: {error}", "bold"))
+            return
+        await self._show(Text(_summary(session), "bold"))
+        await self._show_news()
+        if session.leaving:
+            raise EOFError
+
+    async def _through(self, question: QuestionView) -> KeySession:
+        session: KeySession
+        if question.kind == "choice":
+            story = await asyncio.to_thread(self._visitor.story, question.incident)
+            await self._show(*(Text(row) for row in choice_text(question, story, self._console.width)))
+            session = choice = ChoiceSession(question)
+            await self._by_keys(session, lambda _columns, _rows: choice_screen(choice))
+        else:
+            left = [seq for seq in question.items if seq not in question.answers]
+            await self._show(Text(f"question {question.question}: {len(left)} images to label; q leaves them for later", "bold"))
+            images = await asyncio.to_thread(self._visitor.images, left)
+            session = labels = LabellingSession(question)
+            await self._by_keys(session, lambda columns, rows: self._label_screen(labels, images, columns, rows))
+        return session
+
+    def _label_screen(self, session: LabellingSession, images: dict[int, NDArray[np.uint8]], columns: int, rows: int) -> RenderableType:
+        image = None if session.item is None else images.get(session.item)
+        return label_screen(session, image, columns, rows, drawing_for(self._console))
+
+    async def _by_keys(self, session: KeySession, draw: Callable[[int, int], RenderableType]) -> None:
+        pressed: asyncio.Queue[str] = asyncio.Queue()
+        self._app, self._keys = self._key_app(pressed, draw), session
+        hands = asyncio.create_task(self._hand_in(session, pressed, self._app))
+        try:
+            await self._app.run_async()
+            if self.reason is None:
+                pressed.put_nowait("")  # ends the hands, after what they are at
+                await hands
+        finally:
+            self._app = self._keys = None
+            hands.cancel()
+            await asyncio.gather(hands, return_exceptions=True)
+
+    async def _hand_in(self, session: KeySession, pressed: "asyncio.Queue[str]", app: Application[str]) -> None:
+        """Feed keys to the session and its offers to the desk, one after the other, so that they arrive in order."""
+        try:
+            while session.state in ("asking", "confirming"):
+                key = await pressed.get()
+                if not key:
+                    return
+                offers = session.leave() if key == LEAVE else session.press(key)
+                session.leaving = key == LEAVE
+                app.invalidate()
+                for offer in offers:
+                    await self._offer(session, offer)
+                    app.invalidate()
+        finally:
+            if app.is_running and not app.is_done:
+                app.exit(result="")
+
+    async def _offer(self, session: KeySession, offer: Offer) -> None:
+        question = session.question.question
+        said = AnswerOffered(id="", question=question, answer=offer.answer, by=self._name, seq=offer.seq)
+        given = LabelGiven(id="", question=question, label=Label(offer.seq, None, self._name))
+        self._own |= {line(said), line(given)}
+        try:
+            refused = await asyncio.to_thread(self._visitor.answer, question, offer.answer, self._name, offer.seq)
+        except RemoteError as error:
+            refused = str(error)
+        if refused:
+            session.refused(offer, refused)
+
+    def _tell_keys(self, lines: Iterable[str]) -> None:
+        """Let the question that has the terminal know what became of it."""
+        session = self._keys
+        if session is None:
+            return
+        name = session.question.question
+        if name in self._questions:
+            session.update(self._questions[name])
+        for outcome in ENDINGS:
+            if line(QuestionClosed(id="", question=name, outcome=outcome)) in lines:
+                session.close(outcome)
+        if session.state in ("done", "left"):
+            self._leave_keys()
+        elif self._app is not None:
+            self._app.invalidate()
+
+    def _leave_keys(self) -> None:
+        if self._keys is not None and self._app is not None and self._app.is_running and not self._app.is_done:
+            self._app.exit(result="")
+
+    def _key_app(self, pressed: "asyncio.Queue[str]", draw: Callable[[int, int], RenderableType]) -> Application[str]:
+        bindings = KeyBindings()
+
+        @bindings.add(Keys.Any)
+        def take(event: KeyPressEvent) -> None:
+            key = event.key_sequence[0].key
+            if not isinstance(key, Keys) and key.isprintable():  # arrows and the like mean nothing here
+                pressed.put_nowait(key)
+
+        @bindings.add("c-c")
+        @bindings.add("<sigint>")
+        def interrupt(event: KeyPressEvent) -> None:
+            event.app.exit(exception=KeyboardInterrupt)
+
+        @bindings.add("c-d")
+        def detach(_event: KeyPressEvent) -> None:
+            pressed.put_nowait(LEAVE)
+
+        def content() -> ANSI:
+            size = app.output.get_size()
+            return ANSI(self._drawn(draw(size.columns - 1, size.rows), size.columns - 1))
+
+        control = FormattedTextControl(content, show_cursor=False)
+        true = self._console.color_system == "truecolor"
+        depth = ColorDepth.DEPTH_24_BIT if true else None
+        window = Window(control, dont_extend_height=True, always_hide_cursor=True)
+        app: Application[str] = Application(Layout(window), key_bindings=bindings, erase_when_done=True, color_depth=depth)
+        return app
+
+    def _drawn(self, part: RenderableType, columns: int) -> str:
+        with self._console.capture() as capture:
+            self._console.print(part, width=columns)
+        return capture.get().rstrip("\n")
+
+
+def _history(file: Path | None) -> History:
+    return FileHistory(file) if file is not None and os.access(file.parent, os.W_OK) else InMemoryHistory()
+
+
+def _summary(session: KeySession) -> str:
+    name = session.question.question
+    if session.state == "left":
+        return f"{name} stays open; `label` goes back to it"
+    if isinstance(session, ChoiceSession):
+        return f"{name}: {session.note}"
+    return f"{name}: {session.sent} handed in" + (f"; {session.note}" if session.note else "")
