@@ -1,0 +1,86 @@
+"""What all tests share: one thread per library, who may run where, and the order (fast ones first)."""
+
+import os
+
+# Before anything imports numpy, torch or ONNX Runtime: on two cores, threads that wait for each other cost more than they give,
+# and sums that are split differently differ in the last bit.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    os.environ[name] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+import functools
+import importlib.util
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("patient")
+ROOT = Path(__file__).resolve().parent.parent
+if (ROOT.parent / "shared" / "data").is_dir():
+    os.environ.setdefault("SCANFLOW_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
+
+ORDER = ("slow", "training", "docker", "ray")  # after the unmarked ones; a test counts as its last mark in this row
+SECONDS = {"slow": 300, "training": 300, "docker": 300, "ray": 600}  # until a test of this kind is ended, where it names no time itself
+
+
+def kind(item: pytest.Item) -> int:
+    """Where a test stands in the order: 0 for a fast one."""
+    return max((place for place, mark in enumerate(ORDER, 1) if item.get_closest_marker(mark)), default=0)
+
+
+@functools.cache
+def engine_error() -> str | None:
+    """Why no container engine can be used, or None if one answers."""
+    if importlib.util.find_spec("docker") is None:
+        return "the docker SDK is not installed"
+    import docker
+
+    try:
+        client = docker.from_env(timeout=10)
+    except docker.errors.DockerException as error:
+        return f"no container engine answers ({error}); start one with: dockerd, or run .ci/run"
+    try:
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        return f"the container engine does not answer ({error})"
+    finally:
+        client.close()
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first, Ray last; a longer limit for the long ones; container tests only where an engine answers.
+
+    SCANFLOW_ENGINE=required (set by .ci/run once an engine answers) turns the skip into a failure.
+    """
+    items.sort(key=kind)  # stable: within a kind, the order of the files stays
+    for item in items:
+        if kind(item) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS[ORDER[kind(item) - 1]]))
+    containers = [item for item in items if item.get_closest_marker("docker")]
+    if containers and os.environ.get("SCANFLOW_ENGINE") != "required" and (reason := engine_error()):
+        for item in containers:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with the original data files and the reference corruptions (its README lists them); skips where there is none."""
+    folder = os.environ.get("SCANFLOW_SHARED_DATA")
+    if not folder:
+        pytest.skip("SCANFLOW_SHARED_DATA is not set: it names the folder with MNIST/raw and mnist_c/reference_*.npz")
+    if not Path(folder).is_dir():
+        pytest.fail(f"SCANFLOW_SHARED_DATA names {folder}, which is not a folder")
+    return Path(folder)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A fresh state folder, as `--state` takes it."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,148 @@
+"""Without a terminal: commands in, lines out."""
+
+import io
+import json
+import os
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from agents.messages import UndoAsked
+from agents.commands import COMMANDS, CommandError, Commands
+from agents.console import app, converse
+from agents.state import State
+from workflows.serving.wire import WireError
+
+
+@pytest.fixture
+def commands(visitor):
+    return Commands(visitor, "ana")
+
+
+def call(office, *words):
+    return CliRunner().invoke(app, ["--state", str(office.state.folder), "--name", "ana", *words])
+
+
+def test_a_script_labels_line_by_line(office, commands):
+    office.ask_labels()
+    out, err = io.StringIO(), io.StringIO()
+    script = ["# the first two", "label 12 7", "", "label 15 none of these", "label 19 skip", "label 23 0", "quit", "status"]
+    assert converse(commands, script, out, err) == 0
+    assert office.taken == [(12, 7), (15, -1), (19, None), (23, 0)] and office.closed == {"digits-1/audit": "answered"}
+    assert "7 for record 12: taken" in out.getvalue() and "deployment" not in out.getvalue() and not err.getvalue()
+
+
+def test_a_failed_line_is_told_and_the_next_one_is_carried_out(office, commands):
+    office.ask_labels()
+    out, err = io.StringIO(), io.StringIO()
+    assert converse(commands, ["label 12 eleven", "label 12 7", "story digits-9"], out, err) == 1
+    assert "'eleven' is neither a class" in err.getvalue() and "no incident 'digits-9'; known: digits-1" in err.getvalue()
+    assert office.taken == [(12, 7)]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("storry", "did you mean story?"), ("frobnicate", "`help` lists all"), ("label", "needs a terminal"), ("label 12", "usage: label"),
+        ("label twelve 7", "is no record number"), ("label 99 7", "nobody asks about record 99; open are 12 15 19 23"),
+        ("approve", "no choice is open"), ("choose", "usage: choose"), ("status now", "takes nothing after it"), ("undo --json", "has no --json"),
+        ("show 99", "not kept"), ("story a b", "usage: story"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_to_type(office, commands, line, says):
+    office.ask_labels()
+    with pytest.raises(CommandError) as error:
+        commands.run(line)
+    assert says in str(error.value)
+
+
+def test_a_second_answer_is_refused_with_the_first_one(office, commands):
+    office.ask_labels()
+    commands.run("label 12 7")
+    with pytest.raises(CommandError, match="record 12 has an answer already: 7"):
+        commands.run("label 12 3")
+
+
+def test_labels_without_a_question(commands):
+    with pytest.raises(CommandError, match="no question for labels is open"):
+        commands.run("label 12 7")
+
+
+@pytest.mark.parametrize(("line", "option"), [("approve", "approve"), ("decline", "decline"), ("choose fine_tune", "fine_tune")])
+def test_choices_by_word(office, commands, line, option):
+    office.ask_choice()
+    assert commands.run(line) == [f"{option} for digits-1/approve: taken"]
+    assert office.board.questions() == []
+
+
+def test_a_choice_that_is_not_offered(office, commands):
+    office.ask_choice()
+    with pytest.raises(CommandError, match="refused: 'retrain' is not one of approve, fine_tune, decline"):
+        commands.run("choose retrain")
+
+
+def test_undo_reaches_the_planner(office, commands):
+    assert commands.run("undo") == ["the pipeline before comes back; `status` says when it is live"]
+    assert next(message for message in office.messages if isinstance(message, UndoAsked)).by == "ana"
+
+
+def test_an_undo_that_is_refused_says_why(office, commands):
+    office.undoable = False
+    with pytest.raises(CommandError, match="not undone: there is no pipeline before the live one"):
+        commands.run("undo")
+
+
+def test_every_command_that_is_listed_can_be_run(office, commands):
+    office.ask_labels()
+    for verb in set(COMMANDS) - {"label", "ask", "show", "approve", "decline", "choose"}:
+        assert isinstance(commands.run(verb), list)
+    assert len(commands.run("show 12")) >= 14
+
+
+def test_one_command_on_the_command_line(office):
+    result = call(office, "status")
+    assert result.exit_code == 0 and "digits-first" in result.stdout
+    assert "digits-1 opened" in call(office, "story", "digits-1").stdout
+
+
+def test_json_for_programs(office):
+    office.ask_labels()
+    assert json.loads(call(office, "status", "--json").stdout)["pipeline"] == "digits-first"
+    assert json.loads(call(office, "--json", "questions").stdout)[0]["items"] == [12, 15, 19, 23]
+    assert json.loads(call(office, "incidents", "--json").stdout)[0]["incident"] == "digits-1"
+    assert "digits-1 opened" in json.loads(call(office, "story", "--json").stdout)[0]
+
+
+def test_commands_come_from_a_pipe(office):
+    office.ask_labels()
+    result = CliRunner().invoke(app, ["--state", str(office.state.folder), "--name", "pipe"], input="label 12 7\nquestions\n")
+    assert result.exit_code == 0 and office.taken == [(12, 7)] and "3 of 4 labels missing" in result.stdout
+
+
+def test_no_cluster_is_one_sentence(tmp_path):
+    result = CliRunner().invoke(app, ["--state", str(tmp_path), "status"])
+    assert result.exit_code == 1 and "no cluster runs on" in result.stderr and "python -m agents.cluster --state" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_cluster_that_was_killed_is_found_out_at_once(office):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    State(office.state.folder).publish(msgspec.structs.replace(office.state.front_door(), pid=pid))
+    result = call(office, "status")
+    assert result.exit_code == 1 and f"(process {pid}) ended without a word" in result.stderr
+
+
+def test_a_cluster_that_goes_away_ends_a_script(office, visitor, commands):
+    office._front.close()
+    visitor._wire.timeout = 0.05
+    with pytest.raises(WireError, match="gave no reply"):
+        converse(commands, ["status"], io.StringIO(), io.StringIO())
+
+
+def test_help_needs_no_cluster(tmp_path):
+    result = CliRunner().invoke(app, ["--state", str(tmp_path), "help"])
+    assert result.exit_code == 0 and all(command.usage in result.stdout for command in COMMANDS.values())

@@ -1,0 +1,193 @@
+"""The conversation at a terminal, in this process: keys from a pipe, nothing drawn."""
+
+import asyncio
+import io
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from rich.console import Console
+
+from agents.terminal import Terminal
+from tests.console.office import Office
+from workflows.serving.wire import WireError
+
+
+class Talk:
+    """A terminal and who sits there: a list of (when, what to do), looked at each time the terminal asks whether it is over."""
+
+    def __init__(self, office):
+        self.office, self.printed = office, io.StringIO()
+        self.steps = []
+        self.visitor = office.visitor()
+        self.visitor._wire.timeout = 2.0
+
+    def when(self, condition, act):
+        self.steps.append((condition, act))
+        return self
+
+    def type(self, keys):
+        """When the terminal is read."""
+        return self.when(lambda: self.reading, lambda: self.keyboard.send_text(keys))
+
+    @property
+    def reading(self):
+        app = self.terminal._app
+        return app is not None and app.is_running
+
+    @property
+    def labelling(self):
+        return self.reading and self.terminal._keys is not None
+
+    def run(self):
+        with create_pipe_input() as self.keyboard, create_app_session(input=self.keyboard, output=DummyOutput()):
+            console = Console(file=self.printed, width=79, color_system=None)
+            self.terminal = Terminal(self.visitor, "ana", over=self._over, console=console)
+            try:
+                return asyncio.run(self.terminal.run())
+            finally:
+                self.visitor.close()
+
+    def _over(self):
+        if not self.steps:
+            return "nothing more to do"
+        condition, act = self.steps[0]
+        if condition():
+            self.steps.pop(0)
+            act()
+        return None
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr("agents.terminal.POLL", 0.01)
+
+
+@pytest.fixture
+def talk(office):
+    return Talk(office)
+
+
+def test_a_question_takes_the_terminal_and_is_answered_by_keys(office, talk):
+    talk.when(lambda: talk.reading, office.ask_labels)
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7b1sun"))
+    talk.when(lambda: office.closed, lambda: None)
+    assert talk.run() == "over"
+    assert office.taken == [(12, 1), (15, None), (19, None), (23, -1)] and office.closed == {"digits-1/audit": "answered"}
+    printed = talk.printed.getvalue()
+    assert "question digits-1/audit: 4 images to label" in printed and "4 handed in" in printed
+    assert "taken from ana" not in printed and "ana says" not in printed, "what was just typed is no news"
+
+
+def test_a_question_that_is_settled_early_says_so(state, images):
+    with Office(state, images, enough=2) as office:
+        talk = Talk(office)
+        talk.when(lambda: talk.reading, office.ask_labels)
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("733"))
+        talk.when(lambda: office.closed and not talk.labelling, lambda: None)
+        talk.run()
+    assert office.taken == [(12, 7), (15, 3)] and "2 handed in; settled early" in talk.printed.getvalue()
+
+
+def test_an_answer_that_comes_second_is_refused_and_the_rest_goes_on(state, images):
+    with Office(state, images, rival={12: "1"}) as office:
+        talk = Talk(office)
+        talk.when(lambda: talk.reading, office.ask_labels)
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7"))
+        talk.when(lambda: talk.terminal._keys.held, lambda: talk.keyboard.send_text("3"))
+        talk.when(lambda: "record 12 has an answer already: 1" in talk.terminal._keys.note, lambda: talk.keyboard.send_text("55"))
+        talk.when(lambda: office.closed and not talk.labelling, lambda: None)
+        talk.run()
+    assert office.taken == [(12, 1), (15, 3), (19, 5), (23, 5)] and "3 handed in" in talk.printed.getvalue()
+
+
+def test_an_expected_change_closes_the_question(office, talk):
+    office.ask_labels()
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7ey"))
+    talk.when(lambda: office.closed and not talk.labelling, lambda: None)
+    talk.run()
+    assert office.closed == {"digits-1/audit": "expected"} and office.taken == []
+
+
+def test_leaving_a_question_keeps_it_open_and_label_goes_back(office, talk):
+    office.ask_labels()
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7q"))
+    talk.when(lambda: office.taken and talk.reading and not talk.labelling, lambda: talk.keyboard.send_text("label\r"))
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("315"))
+    talk.when(lambda: office.closed, lambda: None)
+    talk.run()
+    assert office.taken == [(12, 7), (15, 3), (19, 1), (23, 5)] and "stays open; `label` goes back to it" in talk.printed.getvalue()
+
+
+def test_a_question_waits_while_a_command_is_typed(office, talk):
+    """Else the s of status would skip an image."""
+    talk.type("stat")
+    talk.when(lambda: talk.terminal._prompt.default_buffer.text == "stat", office.ask_labels)
+    talk.when(lambda: talk.terminal._questions and not talk.labelling, lambda: talk.keyboard.send_text("us\r"))
+    talk.when(lambda: talk.labelling, lambda: None)
+    talk.run()
+    assert office.taken == [] and "deployment   digits" in talk.printed.getvalue() and "`label` goes there" in talk.printed.getvalue()
+
+
+def test_a_choice_takes_one_key(office, talk):
+    talk.when(lambda: talk.reading, office.ask_choice)
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("3f"))
+    talk.when(lambda: office.closed and not talk.labelling, lambda: None)
+    talk.run()
+    printed = talk.printed.getvalue()
+    assert "ana chose fine_tune" in printed and "CHOSEN; fits, utility +0.451" in printed and "I would apply filter" in printed
+
+
+def test_somebody_else_may_choose_first(office, talk):
+    office.ask_choice()
+    other = office.visitor()
+    talk.when(lambda: talk.labelling, lambda: other.answer("digits-1/approve", "decline", "bob"))
+    talk.when(lambda: not talk.labelling, lambda: None)
+    talk.run()
+    other.close()
+    assert "somebody else has chosen" in talk.printed.getvalue() and "bob chose decline" in talk.printed.getvalue()
+
+
+@pytest.mark.parametrize(("keys", "ending"), [("quit\r", "left"), ("\x04", "left"), ("\x03", "interrupted")])
+def test_leaving_the_console(office, talk, keys, ending):
+    talk.type(keys).when(lambda: False, lambda: None)
+    assert talk.run() == ending
+
+
+@pytest.mark.parametrize(("key", "ending", "taken"), [("\x04", "left", [(12, 7)]), ("\x03", "interrupted", [])])
+def test_leaving_the_console_from_a_question_keeps_it_open(office, talk, key, ending, taken):
+    """Ctrl-D hands in what was meant, Ctrl-C nothing."""
+    office.ask_labels()
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7"))
+    talk.when(lambda: talk.terminal._keys.held, lambda: talk.keyboard.send_text(key)).when(lambda: False, lambda: None)
+    assert talk.run() == ending
+    assert office.taken == taken and office.closed == {} and len(office.board.questions()) == 1
+
+
+def test_unknown_commands_and_refusals_do_not_end_it(office, talk):
+    talk.type("storry\r").type("story digits-9\r").type("\r")
+    assert talk.run() == "over"
+    printed = talk.printed.getvalue()
+    assert "did you mean story?" in printed and "no incident 'digits-9'" in printed
+
+
+def test_a_cluster_that_stops_answering_ends_it(office, talk):
+    talk.visitor._wire.timeout = 0.1
+    talk.when(lambda: talk.reading, office._front.close).when(lambda: False, lambda: None)
+    with pytest.raises(WireError, match="gave no reply"):
+        talk.run()
+
+
+def test_a_cluster_that_ends_takes_the_terminal_back_from_a_question(office, talk):
+    office.ask_labels()
+    talk.when(lambda: talk.labelling, lambda: None)
+    assert talk.run() == "over" and talk.terminal.reason == "nothing more to do"
+
+
+def test_who_attaches_late_sees_the_newest_events_and_completes_names(office, talk):
+    for _ in range(30):
+        office.live()
+    talk.when(lambda: talk.terminal._incidents, lambda: None)
+    talk.run()
+    assert talk.printed.getvalue().count("is live from") == 8 and talk.terminal._incidents == ["digits-1"]

@@ -1,0 +1,118 @@
+"""The Ray host on a real Ray: agents live in processes of their own, and killing any of them changes nothing in the story."""
+
+import os
+import signal
+from collections import Counter
+from functools import partial
+
+import pytest
+import ray
+
+from agents.desk import Desk
+from agents.hosts.host import AgentError, LocalHost
+from agents.hosts.ray_host import RayHost
+from agents.ledger import Ledger
+from agents.messages import IncidentClosed, Tick
+from tests.agents.helpers import INCIDENT, ask_labels, kinds
+from tests.agents.world import FACTORIES, Loop, World, drift_comes_and_goes
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_ray():
+    """Starting Ray takes about twenty seconds, so all tests share one."""
+    ray.init(num_cpus=2, include_dashboard=False, namespace="scanflow", log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
+class CountingHost(LocalHost):
+    """Notes who is given how many messages."""
+
+    def __init__(self):
+        super().__init__(FACTORIES)
+        self.deliveries = Counter()
+
+    def deliver(self, agent, message):
+        self.deliveries[agent] += 1
+        return super().deliver(agent, message)
+
+
+class KillingHost(RayHost):
+    """Sends SIGKILL to the process of `victim` just before some of the messages that it is given."""
+
+    def __init__(self, victim, moments):
+        super().__init__(FACTORIES)
+        self.victim, self.moments, self.given, self.killed = victim, moments, 0, []
+
+    def deliver(self, agent, message):
+        if agent == self.victim:
+            self.given += 1
+            if self.given in self.moments:
+                self.killed.append(self.pid(agent))
+                os.kill(self.killed[-1], signal.SIGKILL)
+        return super().deliver(agent, message)
+
+
+def story_on(host):
+    ledger, world = Ledger(clock=lambda: 1.0), World()
+    loop = Loop(world, ledger, host)
+    drift_comes_and_goes(lambda: loop, world)
+    [ended] = ledger.messages(IncidentClosed)
+    return Counter(kinds(ledger.story(INCIDENT))), ended.outcome, world
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    host = CountingHost()
+    story, outcome, _ = story_on(host)
+    return story, outcome, host.deliveries
+
+
+@pytest.mark.parametrize("agent", sorted(FACTORIES))
+def test_the_story_ends_the_same_when_an_agents_process_is_killed_again_and_again(undisturbed, agent):
+    story, outcome, deliveries = undisturbed
+    moments = {1 + deliveries[agent] // 4, 1 + 3 * deliveries[agent] // 4}
+    host = KillingHost(agent, moments)
+    try:
+        told, ended, world = story_on(host)
+        assert len(set(host.killed)) == len(moments), "each kill must have met a process of its own"
+        assert host.pid(agent) not in host.killed
+    finally:
+        host.stop()
+    assert (told, ended) == (story, outcome)
+    assert world.live == "first"
+    assert set(world.done.values()) == {1}, "no request may be carried out twice"
+
+
+class Fussy(Desk):
+    """A desk that cannot stand ticks."""
+
+    def handle(self, message):
+        if isinstance(message, Tick):
+            raise self.illegal(message)
+        return super().handle(message)
+
+
+def test_an_error_of_an_agent_comes_back_in_its_own_words_and_the_agent_lives_on():
+    host = RayHost({"desk": partial(Fussy, "digits")})
+    try:
+        host.start(lambda _name: ())
+        with pytest.raises(AgentError, match="Tick t came to the desk while open"):
+            host.deliver("desk", Tick(id="t"))
+        assert host.deliver("desk", ask_labels("harm", (1,))) == []
+    finally:
+        host.stop()
+
+
+def reciprocal(number):
+    return os.getpid(), 1 / number
+
+
+def test_a_job_runs_in_another_process_and_its_error_reaches_who_asked():
+    host = RayHost({})
+    pid, half = host.submit(reciprocal, number=2).result(timeout=120)
+    assert (pid != os.getpid(), half) == (True, 0.5)
+    with pytest.raises(ZeroDivisionError):
+        host.submit(reciprocal, number=0).result(timeout=120)
