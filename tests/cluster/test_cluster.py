@@ -28,6 +28,7 @@ records = 300
 SCENARIO = """
 name = "short"
 description = "A sudden fault, mended by the cheapest remedy, that goes away again."
+rate = 300
 [[segment]]
 records = 300
 [[segment]]
