@@ -95,10 +95,15 @@ class Improver(Agent):
         assert self.harm is not None
         request = self.say(
             CompareRemedies, cause, baseline=self.harm.pipeline, candidates=tuple(sorted(self.prepared)), after=self.harm.last,
-            count=self.policy.remedies.compare_records, audit=self.policy.labels.choose, seed=1, deadline=self.policy.verification.deadline,
+            count=self.policy.remedies.compare_records, audit=self._budget(), seed=1, deadline=self.policy.verification.deadline,
         )
         self.request = request.id
         return [request]
+
+    def _budget(self) -> int:
+        """Labels for the choice: its own, and what the audit for harm has left over."""
+        assert self.harm is not None
+        return self.policy.labels.choose + max(0, self.policy.labels.harm - len(self.harm.audit))
 
     def _ask(self, compared: RemediesCompared) -> list[Message]:
         assert self.harm is not None
@@ -158,7 +163,7 @@ class Improver(Agent):
         return [
             self.say(
                 RemediesMeasured, cause, incident=self.incident, remedies=tuple(remedies), base=harm.pipeline, after=harm.last,
-                labels_used=audit.labels if audit else 0, failed=self.failed,
+                labels_used=audit.labels if audit else 0, labels_left=self._budget() - (len(audit.answers) if audit else 0), failed=self.failed,
             )
         ]
 

@@ -383,12 +383,13 @@ class Remedy(msgspec.Struct, frozen=True):
 
 
 class RemediesMeasured(Message, frozen=True, kw_only=True):
-    """All remedies side by side, doing nothing among them."""
+    """All remedies side by side, doing nothing among them. `labels_left`: what the incident's audits so far have left over."""
 
     remedies: tuple[Remedy, ...]
     base: str
     after: int
     labels_used: int
+    labels_left: int = 0
     failed: dict[str, str] = {}
 
 

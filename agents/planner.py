@@ -175,11 +175,12 @@ class Planner(Agent):
             self.undone.add(live.previous)
             return self._close(live, self.undo_outcome, self.undo_reason)
         if self.state == "deploying" and self.choice is not None:
+            assert self.measured is not None
             self.state = "comparing"
             verification = self.policy.verification
             request = self.say(
                 CompareRemedies, live, baseline=live.previous, candidates=(live.pipeline,), after=live.since - 1, count=verification.records,
-                audit=self.policy.labels.verify, seed=2, deadline=verification.deadline,
+                audit=self.policy.labels.verify + self.measured.labels_left, seed=2, deadline=verification.deadline,
             )
             self.request = request.id
             return [request]

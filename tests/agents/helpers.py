@@ -134,10 +134,11 @@ def remedy(name: str, pipeline: str = "", *, gain: tuple[float, float] = (0.1, 0
     )
 
 
-def measured(*remedies: Remedy, base: str = "first", incident: str = INCIDENT, failed: dict[str, str] | None = None) -> RemediesMeasured:
+def measured(*remedies: Remedy, base: str = "first", incident: str = INCIDENT, failed: dict[str, str] | None = None, left: int = 0) -> RemediesMeasured:
     nothing = remedy(NOTHING, base, gain=(0.0, 0.0), point=0.0)
     return RemediesMeasured(
-        id=f"measured-{incident}", source="improver", incident=incident, remedies=(nothing, *remedies), base=base, after=40, labels_used=6, failed=failed or {}
+        id=f"measured-{incident}", source="improver", incident=incident, remedies=(nothing, *remedies), base=base, after=40, labels_used=6,
+        labels_left=left, failed=failed or {},
     )
 
 

@@ -120,6 +120,15 @@ def test_when_they_cannot_be_compared_none_is_recommended(answer):
     assert set(measured.failed) == {"recalibrate", "filter"}
 
 
+def test_what_one_audit_leaves_over_the_next_may_use():
+    improver, compare = comparing()  # one label of at most six told that it hurts
+    assert compare.audit == POLICY.labels.choose + POLICY.labels.harm - 1
+    improver.receive(compared(compare))
+    improver.receive(given(CHOOSE, 101, 1))
+    improver.receive(given(CHOOSE, 102, None))  # an image that a person looked at in vain is spent, too
+    assert table(improver.receive(closed(CHOOSE))).labels_left == compare.audit - 2
+
+
 def test_an_answer_to_somebody_elses_comparison_is_left_alone():
     improver, compare = comparing()
     stranger = msgspec.structs.replace(compare, id="of the planner")

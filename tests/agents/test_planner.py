@@ -221,6 +221,14 @@ def test_a_live_remedy_is_compared_with_the_one_before_on_fresh_records_only():
     assert (compare.baseline, compare.candidates, compare.after) == ("first", (FILTER.pipeline,), 200)
 
 
+def test_verification_may_use_the_labels_that_the_audits_before_have_left_over():
+    agent = planner()
+    _, shadow = agent.receive(measured(FILTER, left=5))
+    [deploy] = agent.receive(shadowed(shadow))
+    [compare] = agent.receive(went_live(deploy))
+    assert compare.audit == ALONE.labels.verify + 5
+
+
 def test_another_pipeline_going_live_closes_the_incident():
     agent = auditing()
     assert outcome(agent.receive(live("first", id="restarted"))) == "failed"
