@@ -256,11 +256,17 @@ class Checker(Agent):
             return self._close(closed, "harmless", self.harm.reason)
         analysis = self.analysis
         assert analysis is not None
-        if not analysis.teaching or all(self._right()):  # where only the estimate is suspicious, remedies are tried without labels first
+        if not analysis.teaching or not self._worth_teaching():  # on a mere suspicion remedies are tried without labels to learn from
             self.state = "handed over"
             return [self.harm]
         self.state = "teaching"
         return [self._ask(closed, "teaching", analysis.teaching, f"It hurts: {self.harm.reason}. These typical images teach a remedy most.")]
+
+    def _worth_teaching(self) -> bool:
+        """Whether a label spoke against the model or, where none did, the estimate does by more than its error and no label belies it."""
+        assert self.analysis is not None
+        right, at_most = self._right(), self.analysis.estimated_accuracy + self.analysis.estimate_error
+        return not all(right) or (bool(right) and self._audited()[0] <= at_most < self._needed())
 
     def _assess(self, cause: Message) -> HarmAssessed:
         analysis = self.analysis

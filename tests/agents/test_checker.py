@@ -3,7 +3,7 @@
 import pytest
 
 from agents.checker import Checker
-from agents.messages import AgentFailed, ChangeAdopted, DriftEnded, EvidenceSaved, IncidentClosed, IncidentOpened, LogBegun, RecordsRead, WindowObserved
+from agents.messages import AgentFailed, AskLabels, ChangeAdopted, DriftEnded, EvidenceSaved, IncidentClosed, IncidentOpened, LogBegun, RecordsRead, WindowObserved
 from agents.policy import Detection, Labels, Policy
 from models.detectors.monitor import Monitor
 from models.detectors.synthetic import mixture, mixture_reference
@@ -221,7 +221,23 @@ def test_a_question_that_nobody_answers_leaves_the_estimate_to_decide_whether_it
     assert checker.state == state
 
 
-def test_where_no_label_speaks_against_the_model_nobody_is_asked_to_teach():
+@pytest.mark.parametrize(
+    ("estimated", "labels", "asked"),
+    [
+        (0.4, 8, False),  # eight right answers of eight belie the estimate
+        (0.96, 4, False),  # within its error it is as on clean data
+        (0.6, 4, True),
+    ],
+)
+def test_where_no_label_speaks_against_the_model_a_sure_estimate_is_reason_enough_to_teach(estimated, labels, asked):
+    checker = auditing(estimated=estimated)
+    for seq in range(1, labels + 1):
+        checker.receive(given(HARM, seq, 0))
+    [said] = checker.receive(closed(HARM))
+    assert isinstance(said, AskLabels) == asked
+
+
+def test_where_the_labels_belie_the_estimate_nobody_is_asked_to_teach():
     checker = auditing(estimated=0.4)
     for seq in range(1, 9):
         checker.receive(given(HARM, seq, 0))
