@@ -80,9 +80,9 @@ class Board:
             kind = type(message).__name__
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._fold(message)
-            if not message.transient:
+            if not message.transient and (text := line(message)):
                 self._number += 1
-                self._events.append((self._number, line(message)))
+                self._events.append((self._number, text))
             if not isinstance(message, Tick | WindowObserved):
                 self._changed.notify_all()
 
@@ -99,16 +99,17 @@ class Board:
                     default=message.default, deadline=message.time + message.deadline,
                 )
             case AnswerRefused():
-                self._outcomes[message.cause] = message.reason
+                self._settle(message.cause, message.reason)
             case LabelGiven():
-                self._outcomes[message.cause] = ""
+                self._settle(message.cause)
                 view = self._questions.get(message.question)
                 if view is not None:
                     view.answers[message.label.seq] = _word(message.label.label, view.classes)
             case ChoiceMade():
-                self._outcomes[message.cause] = ""
+                self._settle(message.cause)
             case QuestionClosed():
-                self._outcomes.setdefault(message.cause, "")
+                if message.cause not in self._outcomes:
+                    self._settle(message.cause)
                 self._questions.pop(message.question, None)
                 self._closed[message.question] = message.outcome
             case IncidentOpened():
@@ -117,11 +118,16 @@ class Board:
                 view_of = self._incidents[message.incident]
                 view_of.outcome, view_of.reason = message.outcome, message.reason
             case DeployPipeline():  # the planner has taken up what caused it
-                self._outcomes[message.cause] = ""
+                self._settle(message.cause)
             case PipelineLive():
                 self._live = message
             case EvidenceUpdated():
                 self._cursor, self._evidence = message.cursor, message.log_evidence
+
+    def _settle(self, cause: str, refused: str = "") -> None:
+        self._outcomes[cause] = refused
+        if len(self._outcomes) > EVENTS:  # who offered the oldest has long stopped waiting
+            self._outcomes.pop(next(iter(self._outcomes)))
 
     def questions(self) -> list[QuestionView]:
         """Open questions, oldest first."""

@@ -273,8 +273,8 @@ def _say(text: str) -> None:
 
 
 def _tell(message: Message) -> None:
-    if not message.transient:
-        typer.echo(f"  {line(message)}")
+    if not message.transient and (text := line(message)):
+        typer.echo(f"  {text}")
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -69,12 +69,14 @@ class FrontDesk:
         return tell(messages)
 
     def _images(self, seqs: list[int]) -> dict[str, Any]:
-        """What an open question asks about is on disk; anything else may still be in the ring."""
+        """What an open question asks about is on disk, and only there: a log begun anew may give its number to another image."""
         found: dict[int, Any] = {}
+        asked_about: set[int] = set()
         for view in self._board.questions():
             asked = [seq for seq in seqs if seq in view.items and seq not in found]
             found |= self._evidence.images(view.incident, asked) if asked else {}
-        if missing := [seq for seq in seqs if seq not in found]:
+            asked_about |= set(asked)
+        if missing := [seq for seq in seqs if seq not in asked_about]:
             ring = self._inference.images(np.array(missing, np.int64))
             found |= dict(zip(ring.seqs.tolist(), ring.images, strict=True))
         kept = [seq for seq in seqs if seq in found]

@@ -8,7 +8,7 @@ from typing import ClassVar
 from agents.agent import Agent
 from agents.audit import PairedAudit
 from agents.messages import (
-    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, Message, PrepareRemedy, QuestionClosed,
+    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, Message, PipelineLive, PrepareRemedy, QuestionClosed,
     RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed,
 )
 from agents.policy import Policy
@@ -22,14 +22,15 @@ class Improver(Agent):
 
     name = "improver"
     handles: ClassVar[tuple[type[Message], ...]] = (
-        HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, QuestionClosed, RemedyVerified, IncidentClosed, RequestFailed,
+        PipelineLive, HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, QuestionClosed, RemedyVerified, IncidentClosed, RequestFailed,
         RequestExpired,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
         super().__init__(deployment)
         self.policy = policy
-        self.verified: list[str] = []  # pipelines that helped in earlier incidents
+        self.base = ""  # what answers when everything behind gates is taken out
+        self.verified: dict[str, str] = {}  # pipelines that helped in earlier incidents, each with its base
         self._forget_incident()
 
     def _forget_incident(self) -> None:
@@ -44,6 +45,8 @@ class Improver(Agent):
 
     def handle(self, message: Message) -> list[Message]:
         match message:
+            case PipelineLive():
+                self.base = message.base
             case HarmAssessed() if self.state == "idle":
                 return self._prepare(message)
             case RemedyPrepared() if message.cause in self.pending:
@@ -66,7 +69,7 @@ class Improver(Agent):
             case QuestionClosed(question=question) if question == self.question:
                 return self._measured(message)
             case RemedyVerified(helped=True, pipeline=pipeline) if pipeline not in self.verified:
-                self.verified.append(pipeline)
+                self.verified[pipeline] = self.base
             case IncidentClosed(incident=incident) if incident == self.incident:
                 self._forget_incident()
         return []
@@ -74,7 +77,8 @@ class Improver(Agent):
     def _prepare(self, harm: HarmAssessed) -> list[Message]:
         self._forget_incident()
         self.state, self.incident, self.harm = "preparing", harm.incident, harm
-        known = [("reuse", pipeline) for pipeline in self.verified[-2:] if pipeline != harm.pipeline]
+        alike = [pipeline for pipeline, base in self.verified.items() if base == self.base]  # others would bring back what a retraining replaced
+        known = [("reuse", pipeline) for pipeline in alike[-2:] if pipeline != harm.pipeline]
         new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in self.policy.remedies.prepare]
         requests = [
             self.say(

@@ -86,12 +86,6 @@ class Ledger:
             new.append(stamped)
         return new
 
-    def is_handled(self, agent: str, message: Message) -> bool:
-        """Whether `agent` has handled `message` before."""
-        query = sa.select(_log.c.position).where(_log.c.id == message.id, _log.c.agent == agent)
-        with self._lock, self._engine.connect() as connection:
-            return connection.execute(query).first() is not None
-
     def history(self, agent: str) -> list[Message]:
         """What `agent` handled and said, in order: the messages to fold into its state."""
         note, body = _log.alias("note"), _log.alias("body")

@@ -465,6 +465,12 @@ class LiveRecorded(Message, frozen=True, kw_only=True):
     pipeline: str
 
 
+class PolicySet(Message, frozen=True, kw_only=True):
+    """From now on the agents go by these rules, as `agents.policy.Policy` has them."""
+
+    policy: dict[str, Any]
+
+
 class UndoAsked(Message, frozen=True, kw_only=True):
     """A person wants the pipeline before back."""
 

@@ -4,26 +4,23 @@ from collections.abc import Iterable
 
 from agents.messages import (
     AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, CompareRemedies, DeployPipeline, DriftEnded,
-    HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PipelineShadowed, PrepareRemedy, QuestionClosed,
-    RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, UndoAsked,
-    WindowAnalysed,
+    HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PipelineShadowed, PolicySet, PrepareRemedy,
+    QuestionClosed, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired,
+    RequestFailed, UndoAsked, WindowAnalysed,
 )
 
 
-def line(message: Message) -> str:
-    """One sentence about a message.
+def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
+    """One sentence about a message, or nothing about those that only keep the machinery going.
 
     >>> line(IncidentClosed(id="a", source="planner", incident="digits-1", outcome="verified", reason="it helped"))
     'digits-1 is closed, verified: it helped'
     """
-    text = _sentence(message)
-    return text if text else f"{message.source}: {type(message).__name__}"
-
-
-def _sentence(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
     match message:
         case PipelineLive():
             return f"{message.pipeline} is live from record {message.since} on: {message.reason}"
+        case PolicySet():
+            return "the policy is new, or has changed"
         case LogBegun():
             return "the inference service keeps a new log"
         case RecordsLost():
@@ -100,7 +97,7 @@ def tell(messages: Iterable[Message]) -> list[str]:
     told: list[str] = []
     begun: float | None = None
     for message in messages:
-        text = _sentence(message)
+        text = line(message)
         if not text or isinstance(message, QUIET):
             continue
         begun = message.time if begun is None else begun

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
+import msgspec
+
 from agents.doors.analysis import Analysis
 from agents.doors.deployer import Deployer
 from agents.doors.evidence import Evidence
@@ -14,7 +16,7 @@ from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import (
-    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, Message, PipelineLive, PrepareRemedy, ReadRecords, RecordLive,
+    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, Message, PipelineLive, PolicySet, PrepareRemedy, ReadRecords, RecordLive,
     ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
@@ -57,8 +59,12 @@ class System:
         self.switchboard = Switchboard(host, TEAM, self.ledger, doors, clock=clock, executor=executor)
 
     def start(self) -> None:
-        """Start the agents and tell them what is live."""
+        """Start the agents; put on record by which rules they go, and tell them what is live."""
         self.switchboard.start()
+        rules, before = msgspec.to_builtins(self.policy), self.ledger.messages(PolicySet)
+        if not before or not isinstance(before[-1], PolicySet) or before[-1].policy != rules:
+            identity = derived_id("system", str(len(before)), "PolicySet")
+            self.switchboard.post(PolicySet(id=identity, source="system", deployment=self.name, policy=rules))
         live = self._inference.stats().active or ""
         known = self.ledger.messages(PipelineLive)
         if not known or not isinstance(known[-1], PipelineLive) or known[-1].pipeline != live:

@@ -24,7 +24,8 @@ from workflows.steps.window import Window
 
 CHUNK = 2000
 MOST_LOADED = 10
-SILENCE = 10.0  # seconds without a record after which traffic counts as over
+SILENCE = 10.0  # seconds without a record after which traffic counts as over, or more where records come slowly:
+PAUSES = 20  # times the mean pause between the records so far
 MOST_DRAWS = 10  # per record asked for, where strata are small
 SHIFT_SAMPLE = 500  # records that the kernel test compares; it is quadratic
 MODELS, REMEDIES = "model differs", "remedies differ"
@@ -128,20 +129,29 @@ class Analysis:
             at = part.last
         if sum(len(part.seqs) for part in parts) < least:
             found = sum(len(part.seqs) for part in parts)
-            raise TooFewRecordsError(f"{found} records came after record {after}, {least} are needed; is there traffic?")
+            raise TooFewRecordsError(
+                f"{found} records came after record {after} within {0.8 * deadline:.0f} s, {least} are needed. "
+                "Is there traffic? Where it is slow, a policy with a longer verification.deadline or a smaller detection.least helps"
+            )
         return self._with_images(_joined(parts), least)
 
     def _let_come(self, enough: int, seconds: float) -> int:
         """Wait for record `enough`, but not for ever, nor where traffic has ceased; returns the last record."""
         last = self._inference.stats().last
         begun = grown = time.monotonic()
+        silence = max(SILENCE, PAUSES * self._pause(last))
         while last < enough and self._wait():
             newest, now = self._inference.stats().last, time.monotonic()
             if newest > last:
                 last, grown = newest, now
-            elif now - grown > SILENCE or now - begun > seconds:
+            elif now - grown > silence or now - begun > seconds:
                 break
         return last
+
+    def _pause(self, last: int) -> float:
+        """Mean seconds between the newest records, as far as the log holds them."""
+        newest = self._inference.records(max(0, last - CHUNK), CHUNK)
+        return float(np.ptp(newest.time)) / max(1, len(newest.time) - 1) if len(newest.time) else 0.0
 
     def _with_images(self, records: Records, least: int) -> tuple[Window, Records]:
         images = self._inference.images(records.seqs)

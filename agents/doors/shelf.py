@@ -23,9 +23,12 @@ class Shelf:
         """What a pipeline says of itself. Raises `PipelineError` when there is none of this name."""
         path = self.folder(name) / MANIFEST
         try:
-            return Manifest.parse(path.read_bytes())
+            manifest = Manifest.parse(path.read_bytes())
         except OSError as error:
             raise PipelineError(f"there is no pipeline {name!r}: {path} cannot be read ({error.strerror})") from error
+        if manifest.version != name:  # its records would bear a name that nobody supervises
+            raise PipelineError(f"{path} says version {manifest.version!r}; expected the name of its folder, {name!r}")
+        return manifest
 
     def base(self, name: str) -> str:
         """What is left when everything behind gates is taken out: the ungated pipeline that `name` descends from."""

@@ -6,7 +6,7 @@ import pytest
 from agents.improver import Improver
 from agents.messages import HarmAssessed, IncidentClosed, Label, RemediesMeasured, RemedyVerified
 from agents.policy import Policy, Remedies
-from tests.agents.helpers import DEPLOYMENT, INCIDENT, closed, compared, expired, failed, given, harm, incident_closed, kinds, prepared
+from tests.agents.helpers import DEPLOYMENT, INCIDENT, closed, compared, expired, failed, given, harm, incident_closed, kinds, live, prepared
 
 POLICY = Policy(remedies=Remedies(prepare=("recalibrate", "filter")))
 CHOOSE = f"{INCIDENT}/choose"
@@ -64,6 +64,18 @@ def test_pipelines_that_helped_before_are_tried_again_except_the_live_one():
         improver.receive(helped(pipeline))
     asked = improver.receive(harm(pipeline="old-b"))
     assert [one.pipeline for one in asked if one.remedy == "reuse"] == ["old-a"]
+
+
+def test_a_pipeline_that_helped_on_another_base_is_not_tried_again():
+    """It would bring back the classifier that a retraining has replaced."""
+    improver = Improver(DEPLOYMENT, POLICY)
+    improver.receive(live("filtered", base="first"))
+    improver.receive(helped("filtered"))
+    improver.receive(live("retrained", base="retrained"))
+    improver.receive(helped("retrained"))
+    improver.receive(live("filtered-anew", base="retrained"))
+    asked = improver.receive(harm(pipeline="filtered-anew"))
+    assert [one.pipeline for one in asked if one.remedy == "reuse"] == ["retrained"]
 
 
 def test_two_pipelines_used_again_have_two_names_in_the_table():

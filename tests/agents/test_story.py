@@ -14,10 +14,16 @@ from tests.agents.helpers import DEPLOYMENT, INCIDENT, ask_choice, ask_labels, c
 from tests.agents.test_messages import example
 
 
+MACHINERY = {
+    "Request", "Tick", "ReadRecords", "RecordsRead", "WindowObserved", "EvidenceUpdated", "EvidenceSaved", "AnalyseWindow", "AdoptChange",
+    "CloseQuestion", "ShadowPipeline", "RecordLive", "LiveRecorded",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_kind_of_message_has_a_line(kind):
+def test_every_kind_of_message_has_a_line_but_those_that_only_keep_the_machinery_going(kind):
     told = line(example(kind))
-    assert told
+    assert bool(told) == (kind.__name__ not in MACHINERY)
     assert "\n" not in told
 
 

@@ -30,6 +30,7 @@ from agents.messages import (
     UndoAsked,
 )
 from agents.state import State
+from workflows.steps.window import Window
 
 DIGITS = tuple("0123456789")
 
@@ -97,6 +98,9 @@ class Office:
         self.say(IncidentOpened, pipeline="digits-first", onset=900, alarm_at=960, log_evidence=14.2)
 
     def ask_labels(self, question: str = "digits-1/audit", classes: tuple[str, ...] = DIGITS) -> None:
+        empty = np.zeros((len(self.images), 1), np.float32)
+        kept = Window(np.array(list(self.images)), np.stack(list(self.images.values())), empty, empty, empty, np.zeros(len(empty), np.int64))
+        Evidence(self.state).keep("digits-1", "window", kept)
         text = "These images are drawn at random from those that look different. Your labels measure how often the model is wrong on them."
         self.say(AskLabels, question=question, items=tuple(self.images), purpose="audit", text=text, classes=classes, deadline=600.0)
 

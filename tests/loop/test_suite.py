@@ -3,7 +3,7 @@
 import pytest
 
 from agents.in_process import InProcess
-from agents.messages import DeployPipeline, PipelineLive
+from agents.messages import DeployPipeline, PipelineLive, PolicySet
 from agents.policy import Labels, Policy, Remedies
 from agents.state import State
 from scenarios.replay import load_scenario
@@ -41,6 +41,7 @@ def test_where_nothing_needs_mending_nothing_is_deployed(play, name):
     assert loop.rehearsal.broken(outcome) == []
     assert loop.ledger.messages(DeployPipeline) == []
     assert outcome["questions"] <= 1
+    assert [message.policy["labels"]["harm"] for message in loop.ledger.messages(PolicySet)] == [CHEAP.labels.harm]  # once, not at every record
 
 
 @pytest.mark.parametrize("name", ["default", "gradual"])

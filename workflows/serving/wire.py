@@ -13,7 +13,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -63,17 +62,6 @@ class KeyPair(NamedTuple):
         """A fresh pair."""
         public, secret = zmq.curve_keypair()
         return cls(public.decode(), secret.decode())
-
-    @classmethod
-    def load_or_new(cls, file: Path) -> Self:
-        """The pair kept in `file`, or a fresh one written there, readable by its owner only."""
-        try:
-            return cls(*file.read_text(encoding="ascii").split())
-        except FileNotFoundError:
-            pair = cls.new()
-            file.touch(mode=0o600, exist_ok=False)
-            file.write_text("\n".join(pair) + "\n", encoding="ascii")
-            return pair
 
 
 def encode(value: object) -> bytes:
