@@ -217,3 +217,12 @@ def test_metrics_count_what_was_answered_and_refused(client):
     assert "scanflow_images_total 3\n" in text
     assert "scanflow_requests_rejected_total 1\n" in text
     assert 'scanflow_pipeline_info{version="first-1"} 1\n' in text
+
+
+def test_more_bytes_at_once_than_there_is_room_for_are_put_off_and_the_room_is_given_back(service):
+    body = {"json": {"inputs": [tensor(ONE)]}}
+    narrow = AsgiClient(make_app(service, bodies=100))
+    assert "send this one again" in narrow.post(INFER, **body).json()["error"]
+    assert narrow.post(INFER, **body).status_code == 503
+    enough = AsgiClient(make_app(service, bodies=10_000))
+    assert [enough.post(INFER, **body).status_code for _ in range(20)] == [200] * 20

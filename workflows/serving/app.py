@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -23,13 +24,14 @@ SERVER = {"name": "scanflow-agents", "version": "2", "extensions": ["binary_tens
 INLINE = 0.005  # seconds; see `_Door.answer`
 JSON_BYTES_PER_VALUE = 26  # the longest float64 in JSON and a comma: bounds a body before it is read
 _FREE_BODY = 1 << 16  # bytes that any request may have, for names and parameters
+BODIES = 1 << 27  # bytes of all bodies in memory at a time: many large ones at once are put off, rather than end the server for want of memory
 
 log = logging.getLogger(__name__)
 
 
-def make_app(service: Service, model: str = "default", *, inline: float = INLINE) -> Starlette:
-    """The application that answers for `service` under the model name `model`. `inline`: see `_Door.answer`."""
-    door = _Door(service, model, inline)
+def make_app(service: Service, model: str = "default", *, inline: float = INLINE, bodies: int = BODIES) -> Starlette:
+    """The application that answers for `service` under the model name `model`. `inline`: see `_Door.answer`; `bodies`: see `BODIES`."""
+    door = _Door(service, model, inline, bodies)
     routes = [
         Route("/v2/health/live", door.live),
         Route("/v2/health/ready", door.ready),
@@ -54,8 +56,9 @@ def make_app(service: Service, model: str = "default", *, inline: float = INLINE
 class _Door:
     """The handlers of one application."""
 
-    def __init__(self, service: Service, model: str, inline: float) -> None:
+    def __init__(self, service: Service, model: str, inline: float, bodies: int) -> None:
         self.service, self.model, self.inline = service, model, inline
+        self.room = bodies  # bytes
         self.worker = ThreadPoolExecutor(1, "infer")
         self.seconds_per_byte = 0.0  # of recent requests: what a request will cost, before it is parsed
 
@@ -82,11 +85,11 @@ class _Door:
         if (coding := request.headers.get("content-encoding", "identity")) != "identity":
             raise ProtocolError(415, f"the body has content-encoding {coding!r}; expected it as it is (identity)")
         limit = _FREE_BODY + self.service.max_images * math.prod(active.manifest.input) * JSON_BYTES_PER_VALUE
-        body = await _body(request, limit)
         header = request.headers.get(HEADER_LENGTH)
         asked = request.path_params.get("version")
         try:
-            answer, length = await self.answer(body, header, asked)
+            async with self._received(request, limit) as body:
+                answer, length = await self.answer(body, header, asked)
         except BadImages as error:
             raise ProtocolError(400, str(error)) from error
         except UnknownPipeline as error:
@@ -96,6 +99,25 @@ class _Door:
         if length is None:
             return Response(answer, media_type="application/json")
         return Response(answer, media_type="application/octet-stream", headers={HEADER_LENGTH: str(length)})
+
+    @asynccontextmanager
+    async def _received(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+        """The whole body, refused as soon as it is known to exceed `limit` bytes, or the room that is left for all bodies."""
+        parts, size = [], 0
+        try:
+            async for part in request.stream():
+                size += len(part)
+                self.room -= len(part)
+                if size > limit:
+                    raise ProtocolError(413, f"the body is larger than {limit} bytes; send fewer images at once")
+                if self.room < 0:
+                    raise ProtocolError(503, "too many large requests at once; send this one again, or fewer images at once")
+                parts.append(part)
+            if not size:
+                raise ProtocolError(400, "the body is empty; expected a JSON object with a list inputs")
+            yield b"".join(parts)
+        finally:
+            self.room += size
 
     async def answer(self, body: bytes, header: str | None, version: str | None) -> tuple[bytes, int | None]:
         """Answer in the event loop if that takes less than `inline` seconds, going by recent requests; else in the worker thread.
@@ -143,19 +165,6 @@ class _Door:
         ]
         lines.append(f'# TYPE scanflow_pipeline_info gauge\nscanflow_pipeline_info{{version="{stats.version or ""}"}} 1\n')
         return Response("".join(lines), media_type="text/plain; version=0.0.4")
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The whole body, refused as soon as it is known to exceed `limit` bytes."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise ProtocolError(413, f"the body is larger than {limit} bytes; send fewer images at once")
-        parts.append(part)
-    if not size:
-        raise ProtocolError(400, "the body is empty; expected a JSON object with a list inputs")
-    return b"".join(parts)
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:
