@@ -162,9 +162,3 @@ def test_objects_never_travel():
     forged = encode(np.arange(1)).replace(b"<i8", b"|O8")
     with pytest.raises(ValueError, match="expected numbers"):
         decode(forged)
-
-
-def test_keys_are_kept_in_a_file_that_only_its_owner_can_read(tmp_path):
-    pair = KeyPair.load_or_new(tmp_path / "keys")
-    assert KeyPair.load_or_new(tmp_path / "keys") == pair
-    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o600
