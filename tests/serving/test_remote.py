@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import stat
 
 import numpy as np
 import pytest
