@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.loop import CORRUPTIONS, RESULTS, first_model, pool_of
+from benchmarks.common.incident import RESULTS, first_model
+from benchmarks.loop import CORRUPTIONS, world_of
 from models.detectors.monitor import Monitor
 from models.export import load_modules
 from models.reference import Reference
@@ -61,7 +62,7 @@ def delay(monitor: Monitor, clean: Features, drifted: Features, rng: np.random.G
 
 def measure(seed: int, root: Path, records: int) -> dict[str, Any]:
     """False alarms and delays for the classifier of one seed."""
-    folder = first_model(root, seed)
+    folder = first_model("mnist", root, seed)
     reference, rng = Reference.load(folder / "reference.npz"), np.random.default_rng(seed)
     clean = features_of(folder, load("mnist", "test", root).images)
     monitor = Monitor(reference)
@@ -69,7 +70,7 @@ def measure(seed: int, root: Path, records: int) -> dict[str, Any]:
     found = {f"{length:g}": alarms(Monitor(reference, run_length=length), stream) for length in RUN_LENGTHS}
     delays = {}
     for name in CORRUPTIONS:
-        drifted = features_of(folder, pool_of(name, root)[name][0])
+        drifted = features_of(folder, world_of(name, seed, root).pool[name][0])
         waits = [delay(monitor, clean, drifted, rng) for _ in range(STREAMS)]
         delays[name] = [one if one is not None else PATIENCE for one in waits]
     return {"seed": seed, "records": records, "false_alarms": found, "delays": delays}

@@ -9,10 +9,7 @@ them. The seed changes the classifier, the stream and all that the remedies draw
 scripted person's answers.
 """
 
-import hashlib
 import json
-import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,22 +17,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from agents.in_process import InProcess
-from agents.messages import AskLabels, LabelGiven
-from agents.state import State
-from models.pipeline import MANIFEST, Pipeline
+from benchmarks.common.incident import RESULTS, World, code_digest, first_model, run_incident
 from scenarios.corruptions.published import load_reference
-from scenarios.datasets import load, shared_data, to_float
-from scenarios.scenario import Scenario, Segment
-from scenarios.source import Pool
-from workflows.steps.train import train
+from scenarios.datasets import load, shared_data
 
-RESULTS = Path(__file__).parent / "results"
-MODELS = RESULTS / "models"  # one for each seed; kept, so that a resumed run goes on with the same ones
 CORRUPTIONS = (
     "shot_noise", "impulse_noise", "glass_blur", "motion_blur", "shear", "scale", "rotate", "brightness", "translate", "stripe", "fog",
     "spatter", "dotted_line", "zigzag", "canny_edges",
@@ -44,51 +32,17 @@ CLOSE_TO_CLEAN = 0.02
 Z = 1.96
 
 
-def scenario_of(corruption: str, seed: int) -> Scenario:
-    """Clean, then all corrupted until the incident rests."""
-    segments = (Segment(records=500), Segment(corruption=corruption, until="closed", records=40_000))
-    return Scenario(name=f"sudden_{corruption}", segment=segments, dataset="mnist", seed=seed)
-
-
-def pool_of(corruption: str, root: Path) -> Pool:
+def world_of(corruption: str, seed: int, root: Path) -> World:
     """Reference images of a corruption, and the clean ones they were made from: even positions stream, odd ones fresh."""
     images, labels = load_reference(root / "mnist_c", corruption)
     clean = load("mnist", "test", root).images[: len(images)]
-    return {name: (data[0::2], labels[0::2], data[1::2], labels[1::2]) for name, data in ((corruption, images), ("none", clean))}
+    pool = {name: (data[0::2], labels[0::2], data[1::2], labels[1::2]) for name, data in ((corruption, images), ("none", clean))}
+    return World("mnist", corruption, seed, pool, root)
 
 
 def run_one(corruption: str, seed: int, root: Path) -> dict[str, Any]:
     """One row: the loop against one corruption, all in this process."""
-    begun = time.monotonic()
-    pool = pool_of(corruption, root)
-    with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder, State(Path(folder)) as state:
-        (state.folder / "pipelines" / "mnist-first").symlink_to(MODELS / f"seed-{seed}" / "mnist-first")
-        loop = InProcess(state, scenario_of(corruption, seed), root=root, pool=pool, clock=time.time, seed=seed)
-        outcome = loop.run()
-        live = loop.inference.stats().active or "mnist-first"
-        fresh = pool[corruption][2], pool[corruption][3]
-        before, after = (_right(Pipeline.load(state.pipeline(name)), *fresh) for name in ("mnist-first", live))
-        clean = pool["none"][2], pool["none"][3]
-        clean_before, clean_after = (_right(Pipeline.load(state.pipeline(name)), *clean) for name in ("mnist-first", live))
-    gain = after.astype(float) - before
-    return {
-        "dataset": "mnist", "corruption": corruption, "seed": seed, "as_is": float(before.mean()), "after": float(after.mean()),
-        "gain_error": float(gain.std() / len(gain) ** 0.5), "clean_before": float(clean_before.mean()),
-        "clean_after": float(clean_after.mean()), "detected_after": outcome["detected_after"], "state": outcome["state"],
-        "chosen": outcome["chosen"] if outcome["state"] == "verified" else "nothing", "reason": outcome["reason"],
-        "teaching_labels": _labels(loop, "teaching"), "audit_labels": _labels(loop, "audit"), "remedies": outcome["remedies"],
-        "seconds": time.monotonic() - begun,
-    }
-
-
-def _right(pipeline: Pipeline, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    parts = [pipeline.run(to_float(images[at : at + 256])).logits.argmax(1) for at in range(0, len(images), 256)]
-    return np.asarray(np.concatenate(parts) == labels)
-
-
-def _labels(loop: InProcess, purpose: str) -> int:
-    asked = {one.question for one in loop.ledger.messages(AskLabels) if isinstance(one, AskLabels) and one.purpose == purpose}
-    return sum(isinstance(one, LabelGiven) and one.question in asked for one in loop.ledger.messages(LabelGiven))
+    return run_incident(world_of(corruption, seed, root))
 
 
 def main(
@@ -113,7 +67,7 @@ def main(
     known = {(row["corruption"], row["seed"]) for row in rows}
     todo = [(name, seed) for seed in range(1 if quick else seeds) for name in wanted if (name, seed) not in known]
     with ProcessPoolExecutor(processes, get_context("spawn")) as workers:
-        for training in [workers.submit(first_model, root, seed) for seed in sorted({seed for _, seed in todo})]:
+        for training in [workers.submit(first_model, "mnist", root, seed) for seed in sorted({seed for _, seed in todo})]:
             training.result()
         for done in as_completed([workers.submit(run_one, name, seed, root) for name, seed in todo]):
             row = done.result() | {"code": code}
@@ -125,25 +79,6 @@ def main(
                 f"detected after {row['detected_after']}, {row['seconds']:.0f} s", soft_wrap=True,
             )
     show(rows, console)
-
-
-def first_model(root: Path, seed: int) -> Path:
-    """The pipeline of a seed's first classifier, trained if it is not there."""
-    pipeline = MODELS / f"seed-{seed}" / "mnist-first"
-    if not (pipeline / MANIFEST).exists():
-        pipeline.parent.mkdir(parents=True, exist_ok=True)
-        train("mnist", pipeline, name="mnist-first", root=root, seed=seed)
-    return pipeline
-
-
-def code_digest() -> str:
-    """Digest of the product's code and default policy: rows of different code are never averaged."""
-    root = Path(__file__).parent.parent
-    files = sorted(path for room in ("agents", "workflows", "models", "scenarios") for path in (root / room).rglob("*.py"))
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:

@@ -1,0 +1,117 @@
+"""One incident from alarm to rest, in this process: what the benchmarks of the loop have in common.
+
+The seed changes the classifier, the stream and all that the remedies draw. True labels reach the system only as the scripted person's
+answers; accuracies are scored here, on fresh images that the system never saw.
+"""
+
+import hashlib
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.in_process import InProcess
+from agents.messages import AskLabels, LabelGiven, RemediesMeasured, WindowAnalysed
+from agents.policy import Policy
+from agents.state import State
+from models.pipeline import MANIFEST, Pipeline
+from scenarios.datasets import to_float
+from scenarios.scenario import Scenario, Segment
+from scenarios.source import Pool
+from workflows.steps.train import train
+
+RESULTS = Path(__file__).parents[1] / "results"
+MODELS = RESULTS / "models"  # one for each data set and seed; kept, so that a resumed run goes on with the same ones
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A drift to be measured: `pool` holds for `corruption` and for "none" (stream images, labels, fresh images, labels)."""
+
+    dataset: str
+    corruption: str
+    seed: int
+    pool: Pool
+    root: Path | None
+
+    @property
+    def fresh(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Corrupted images that the system never sees, and their labels."""
+        return self.pool[self.corruption][2:]
+
+    @property
+    def clean(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Clean images that the system never sees, and their labels."""
+        return self.pool["none"][2:]
+
+
+def first_model(dataset: str, root: Path | None, seed: int) -> Path:
+    """The pipeline of a seed's first classifier, trained if it is not there."""
+    pipeline = MODELS / f"seed-{seed}" / f"{dataset}-first"
+    if not (pipeline / MANIFEST).exists():
+        pipeline.parent.mkdir(parents=True, exist_ok=True)
+        train(dataset, pipeline, name=pipeline.name, root=root, seed=seed)
+    return pipeline
+
+
+def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
+    """Send clean images, then corrupted ones until the incident rests. Returns what came of it; see the keys below.
+
+    `prepared` holds for each remedy that was prepared its accuracy on fresh drifted and clean images: what the choice could have been.
+    """
+    begun = time.monotonic()
+    first = first_model(world.dataset, world.root, world.seed)
+    segments = (Segment(records=500), Segment(corruption=world.corruption, until="closed", records=40_000))
+    scenario = Scenario(name=f"sudden_{world.corruption.replace('/', '_')}", segment=segments, dataset=world.dataset, seed=world.seed)
+    with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder, State(Path(folder)) as state:
+        (state.folder / "pipelines" / first.name).symlink_to(first)
+        loop = InProcess(state, scenario, policy=policy, root=world.root, pool=world.pool, clock=time.time, seed=world.seed)
+        outcome = loop.run()
+        live = loop.inference.stats().active or first.name
+        right = {name: right_answers(state.pipeline(name), *world.fresh) for name in {first.name, live}}
+        clean = {name: right_answers(state.pipeline(name), *world.clean).mean() for name in {first.name, live}}
+        prepared = {
+            remedy.name: {
+                "drift": float(right_answers(state.pipeline(remedy.pipeline), *world.fresh).mean()),
+                "clean": float(right_answers(state.pipeline(remedy.pipeline), *world.clean).mean()),
+            }
+            for measured in loop.ledger.messages(RemediesMeasured)[:1] if isinstance(measured, RemediesMeasured) for remedy in measured.remedies
+        }
+    gain = right[live].astype(float) - right[first.name]
+    analysed = next((one for one in loop.ledger.messages(WindowAnalysed) if isinstance(one, WindowAnalysed)), None)
+    return {
+        "dataset": world.dataset, "corruption": world.corruption, "seed": world.seed, "as_is": float(right[first.name].mean()),
+        "after": float(right[live].mean()), "gain_error": float(gain.std() / len(gain) ** 0.5), "clean_before": float(clean[first.name]),
+        "clean_after": float(clean[live]), "detected_after": outcome["detected_after"], "state": outcome["state"],
+        "chosen": outcome["chosen"] if outcome["state"] == "verified" else "nothing", "reason": outcome["reason"],
+        "estimate": analysed and analysed.estimated_accuracy, "estimate_error": analysed and analysed.estimate_error,
+        "teaching_labels": labels_given(loop, "teaching"), "audit_labels": labels_given(loop, "audit"), "remedies": outcome["remedies"],
+        "prepared": prepared, "seconds": time.monotonic() - begun,
+    }
+
+
+def right_answers(pipeline: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the images a pipeline answers rightly, bool [n]."""
+    network = Pipeline.load(pipeline)
+    parts = [network.run(to_float(images[at : at + 256])).logits.argmax(1) for at in range(0, len(images), 256)]
+    return np.asarray(np.concatenate(parts) == labels)
+
+
+def labels_given(loop: InProcess, purpose: str) -> int:
+    """Labels that the person gave for a purpose, "audit" or "teaching"."""
+    asked = {one.question for one in loop.ledger.messages(AskLabels) if isinstance(one, AskLabels) and one.purpose == purpose}
+    return sum(isinstance(one, LabelGiven) and one.question in asked for one in loop.ledger.messages(LabelGiven))
+
+
+def code_digest() -> str:
+    """Digest of the product's code and default policy: rows of different code are never averaged."""
+    root = Path(__file__).parents[2]
+    files = sorted(path for room in ("agents", "workflows", "models", "scenarios") for path in (root / room).rglob("*.py"))
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,76 @@
+"""What the rows of the science benchmark say, by corruption and on the whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+Row = dict[str, Any]
+Z = 1.96
+
+
+def gap_closed(row: Row, after: float) -> float | None:
+    """(after - as is) / (oracle - as is), not above 1; None where the oracle gains less than two points, or is not known."""
+    gap = (row["oracle"] or 0.0) - row["as_is"]
+    return None if gap < 0.02 else min(1.0, (after - row["as_is"]) / gap)
+
+
+def mean_of(rows: list[Row], value: Callable[[Row], float | None]) -> tuple[float, float]:
+    """Mean over corruptions of the mean of seeds, and half the width of its 95 % interval over seeds."""
+    seeds = sorted({row["seed"] for row in rows})
+    found = [[value(row) for row in rows if row["seed"] == seed] for seed in seeds]
+    means = [float(np.mean([one for one in ones if one is not None])) for ones in found if any(one is not None for one in ones)]
+    error = Z * float(np.std(means, ddof=1)) / len(means) ** 0.5 if len(means) > 1 else float("nan")
+    return (float(np.mean(means)), error) if means else (float("nan"), float("nan"))
+
+
+def best_prepared(row: Row) -> float:
+    """What the best of the remedies that the loop had prepared would have got, doing nothing among them."""
+    return max(one["drift"] for one in row["prepared"].values()) if row["prepared"] else float(row["as_is"])
+
+
+SUMMARY: dict[str, Callable[[Row], float | None]] = {
+    "as is": lambda row: row["as_is"],
+    "recalibrated, 0 labels": lambda row: row["recalibrated"],
+    "after the loop": lambda row: row["after"],
+    "after the loop, without teaching labels": lambda row: row["loop_without_teaching"]["after"],
+    "best prepared remedy in hindsight": best_prepared,
+    "oracle": lambda row: row["oracle"],
+    "gap closed": lambda row: gap_closed(row, row["after"]),
+    "gap closed, without teaching labels": lambda row: gap_closed(row, row["loop_without_teaching"]["after"]),
+    "error of the estimate without labels": lambda row: abs(row["estimate"] - row["as_is"]) if row["estimate"] is not None else None,
+    "clean accuracy lost": lambda row: row["clean_before"] - row["clean_after"],
+    "labels used": lambda row: row["labels_used"],
+    "chosen teaching samples against random picks, filter": lambda row: row["grid"]["filter"]["20"]["drift"] - row["random_picks"]["filter"]["drift"],
+    "chosen teaching samples against random picks, fine_tune": lambda row: (
+        row["grid"]["fine_tune"]["20"]["drift"] - row["random_picks"]["fine_tune"]["drift"]
+    ),
+}
+
+
+def show(rows: list[Row], console: Console) -> None:
+    """Print one line a corruption, and the means."""
+    remedies = [(name, count) for name, counts in rows[0]["grid"].items() for count in counts if count in ("0", "20")]
+    table = Table("corruption", "as is", "est.", "seen", *(f"{name} {count}" for name, count in remedies), "chosen", "after", "oracle", "gap")
+    for corruption in dict.fromkeys(row["corruption"] for row in rows):
+        ours = [row for row in rows if row["corruption"] == corruption]
+        gaps = [gap for row in ours if (gap := gap_closed(row, row["after"])) is not None]
+        table.add_row(
+            corruption, _mean(row["as_is"] for row in ours), _mean(row["estimate"] for row in ours),
+            ", ".join(str(row["detected_after"]) for row in ours),
+            *(_mean(row["grid"][name][count]["drift"] for row in ours) for name, count in remedies),
+            ", ".join(row["chosen"] for row in ours), _mean(row["after"] for row in ours), _mean(row["oracle"] for row in ours), _mean(gaps),
+        )
+    console.print(table)
+    for name, value in SUMMARY.items():
+        mean, error = mean_of(rows, value)
+        console.print(f"{name}: {mean:.4f} ± {error:.4f}")
+    worse = [f"{row['corruption']} ({row['seed']})" for row in rows if row["after"] < row["as_is"]]
+    console.print(f"rows that end below as is: {', '.join(worse) or 'none'}")
+
+
+def _mean(values: Any) -> str:
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.3f}" if known else "-"
