@@ -38,10 +38,6 @@ class RemedyContext:
     """uint8 [m, h, w] or [m, h, w, c]: clean training images (10,000 are enough)."""
     clean_labels: Labels
     """int64 [m]"""
-    calibration_images: Images
-    """uint8 [c, ...]: clean images that the classifier was never trained on."""
-    calibration_labels: Labels
-    """int64 [c]"""
     reference: Reference
     """What clean data looks like to `classifier`."""
     drifted: Images
@@ -63,7 +59,6 @@ class RemedyContext:
     def __post_init__(self) -> None:
         for name, images, labels in (
             ("clean", self.clean_images, self.clean_labels),
-            ("calibration", self.calibration_images, self.calibration_labels),
             ("teaching", self.teaching, self.teaching_labels),
         ):
             if len(images) != len(labels):

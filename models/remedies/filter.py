@@ -4,14 +4,12 @@ import torch
 from torch import Tensor
 
 from models.networks.filter import Filter
-from models.networks.numerics import fast, thread_count
+from models.networks.numerics import thread_count
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.gate import gated
-from models.remedies.learning import TAUGHT, Target, descend, drifted_source, teaching_source
+from models.remedies.learning import Stream, descend
 
 STEPS = 250
-BATCH = 96
-LABELLED = 16
 
 
 def prepare(context: RemedyContext) -> Candidate:
@@ -37,25 +35,14 @@ def prepare(context: RemedyContext) -> Candidate:
 
 def learn_filter(context: RemedyContext, steps: int) -> Filter:
     """Train a filter in front of `context.classifier`; returns it frozen, in eval mode."""
-    generator, classifier, target = context.generator(), context.classifier, Target.of(context)
+    generator, classifier = context.generator(), context.classifier
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
         filter_ = Filter(classifier.channels, classifier.size).to(memory_format=torch.channels_last)
-    drifted, taught = drifted_source(context, generator), teaching_source(context, generator)
+    stream = Stream.of(context, generator)
 
     def loss() -> Tensor:
-        images = drifted.images[drifted.draw(BATCH)]
-        batch = [images, drifted.augmented(images)]
-        if taught:
-            chosen = taught.draw(LABELLED)
-            batch.append(taught.augmented(taught.images[chosen]))
-        with fast():
-            logits, latent = classifier.answer(filter_(torch.cat(batch)))
-        logits, latent = logits.float(), latent.float()
-        value = target.loss(logits[:BATCH], latent[:BATCH], logits[BATCH : 2 * BATCH])
-        if taught:
-            value = value + TAUGHT * torch.nn.functional.cross_entropy(logits[2 * BATCH :], taught.labels[chosen])
-        return value
+        return stream.loss(lambda images: classifier.answer(filter_(images)))
 
     descend(context, "learning a filter", filter_.parameters(), loss, steps=steps, weight_decay=1e-4)
     return filter_.eval().requires_grad_(requires_grad=False)

@@ -8,12 +8,10 @@ from models.networks.classifier import Classifier
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.gate import gated
-from models.remedies.learning import TAUGHT, Source, Target, descend, drifted_source, teaching_source
+from models.remedies.learning import Source, Stream, descend
 from models.remedies.recalibrate import recalibrated
 
 STEPS = 350
-BATCH = 96
-LABELLED = 16
 CLEAN = 64
 
 
@@ -38,26 +36,16 @@ def prepare(context: RemedyContext) -> Candidate:
 
 def adapt(context: RemedyContext, steps: int, seconds: float | None = None) -> Classifier:
     """Return a frozen copy of `context.classifier`, in eval mode, adapted to the drifted images alone."""
-    generator, target = context.generator(), Target.of(context)
-    drifted, taught = drifted_source(context, generator), teaching_source(context, generator)
+    generator = context.generator()
+    stream = Stream.of(context, generator)
     clean = Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)
-    model = recalibrated(context.classifier, drifted.images).to(memory_format=torch.channels_last)
+    model = recalibrated(context.classifier, stream.drifted.images).to(memory_format=torch.channels_last)
     model.requires_grad_(requires_grad=True).train()
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momentum = 0.05
 
     def loss() -> Tensor:
-        images = drifted.images[drifted.draw(BATCH)]
-        batch = [images, drifted.augmented(images)]
-        if taught:
-            chosen = taught.draw(LABELLED)
-            batch.append(taught.augmented(taught.images[chosen]))
-        with fast():
-            logits, latent = model.answer(torch.cat(batch))
-        logits, latent = logits.float(), latent.float()
-        value = target.loss(logits[:BATCH], latent[:BATCH], logits[BATCH : 2 * BATCH])
-        if taught:
-            value = value + TAUGHT * F.cross_entropy(logits[2 * BATCH :], taught.labels[chosen])
+        value = stream.loss(model.answer)
         recalled = clean.draw(CLEAN)
         for norm in norms:
             norm.momentum = 0.0  # clean images are normalised by their own statistics and leave the kept ones alone

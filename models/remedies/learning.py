@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from models.networks.adamw import AdamW, one_cycle
 from models.networks.augment import affine, wipe
+from models.networks.numerics import fast
 from models.remedies.context import RemedyContext
 
 CONFIDENT = 0.9
@@ -22,6 +23,12 @@ CONFIDENT = 0.9
 
 TAUGHT = 0.2
 """Weight of the few labels: enough to turn a wrong start round, too little to be learned by heart."""
+
+UNLABELLED = 96
+"""Drifted images of a step; it sees each twice, as it is and augmented."""
+
+LABELLED = 16
+"""Labelled images of a step, where there are any."""
 
 GRACE = 0.15
 """Part of the time after which training looks at the clock; before, and on machines that are fast enough, only steps count."""
@@ -96,6 +103,39 @@ def teaching_source(context: RemedyContext, generator: torch.Generator) -> Sourc
         return None
     images = context.drifted_tensor()[torch.tensor(context.teaching)]
     return Source(images, torch.tensor(context.teaching_labels), generator)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The drifted images and what is known of them, as a loss."""
+
+    drifted: Source
+    taught: Source | None
+    target: Target
+
+    @classmethod
+    def of(cls, context: RemedyContext, generator: torch.Generator) -> "Stream":
+        return cls(drifted_source(context, generator), teaching_source(context, generator), Target.of(context))
+
+    def loss(self, answer: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Tensor:
+        """Return the loss on one fresh batch: of unlabelled images as they are and augmented, and of the labelled ones, augmented.
+
+        Parameters
+        ----------
+        answer : (logits, latent) of images, float32 [n, c, h, w]; called once, so that all share the statistics of batch norm.
+        """
+        images = self.drifted.images[self.drifted.draw(UNLABELLED)]
+        batch = [images, self.drifted.augmented(images)]
+        if self.taught:
+            chosen = self.taught.draw(LABELLED)
+            batch.append(self.taught.augmented(self.taught.images[chosen]))
+        with fast():
+            logits, latent = answer(torch.cat(batch))
+        logits, latent = logits.float(), latent.float()
+        value = self.target.loss(logits[:UNLABELLED], latent[:UNLABELLED], logits[UNLABELLED : 2 * UNLABELLED])
+        if self.taught:
+            value = value + TAUGHT * F.cross_entropy(logits[2 * UNLABELLED :], self.taught.labels[chosen])
+        return value
 
 
 def descend(

@@ -9,14 +9,13 @@ from models.networks.numerics import BATCH as LOOK
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.fine_tune import adapt
-from models.remedies.learning import CONFIDENT, Source, descend, teaching_source
+from models.remedies.learning import CONFIDENT, LABELLED, Source, descend, teaching_source
 from models.remedies.recalibrate import recalibrated
 
 TEACHER_STEPS = 200
 STEPS = 250
 CLEAN = 128
 DRIFTED = 96
-LABELLED = 16
 
 
 def prepare(context: RemedyContext) -> Candidate:

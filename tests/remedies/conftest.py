@@ -50,15 +50,14 @@ def trained_reference(trained: Classifier) -> Reference:
 @pytest.fixture
 def context(classifier: Classifier, reference: Reference) -> Callable[..., RemedyContext]:
     """A function that makes a context: 300 drifted test images, ten of them labelled, unless told otherwise."""
-    train, calibration, test = (load("digits", split) for split in ("train", "calibration", "test"))
+    train, test = load("digits", "train"), load("digits", "test")
 
     def make(corruption: str = "stripe", labelled: int = 10, **other: object) -> RemedyContext:
         drifted = corrupt(test.images[:300], corruption, seed=SEED)
         teaching = np.arange(labelled)
         parts = dict(
             classifier=classifier, clean_images=train.images, clean_labels=train.labels,
-            calibration_images=calibration.images, calibration_labels=calibration.labels, reference=reference,
-            drifted=drifted, teaching=teaching, teaching_labels=test.labels[teaching], seed=SEED,
+            reference=reference, drifted=drifted, teaching=teaching, teaching_labels=test.labels[teaching], seed=SEED,
         )
         return RemedyContext(**(parts | other))
 

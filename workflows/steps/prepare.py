@@ -40,8 +40,8 @@ def prepare(
     half = make_reference(live.classifier, (training.images, training.labels), (calibration.images[kept], calibration.labels[kept]))
     context = RemedyContext(
         classifier=live.classifier, clean_images=training.images[:CLEAN_IMAGES], clean_labels=training.labels[:CLEAN_IMAGES],
-        calibration_images=calibration.images[kept], calibration_labels=calibration.labels[kept], reference=half, drifted=drift.images,
-        teaching=drift.positions(np.array(teaching, np.int64)), teaching_labels=np.array(labels, np.int64), seed=seed, threads=1, budget=budget,
+        reference=half, drifted=drift.images, teaching=drift.positions(np.array(teaching, np.int64)),
+        teaching_labels=np.array(labels, np.int64), seed=seed, threads=1, budget=budget,
     )
     candidate = remedies()[remedy](context)
     if candidate.classifier is not None:
