@@ -21,7 +21,7 @@ from agents.policy import Policy
 
 ATTEMPTS = 3  # at going back to the pipeline before
 AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
-NEW_WEIGHTS = ("recalibrate", "fine_tune", "retrain")  # remedies after which another classifier answers
+NEW_WEIGHTS = ("recalibrate", "transfer", "fine_tune", "retrain")  # remedies after which another classifier answers
 
 
 class Planner(Agent):

@@ -1,9 +1,9 @@
 """AdamW, written out: the one of torch imports its compiler on first use, three seconds of processor time in every fresh worker.
 
-Measured with torch 2.15 on one core of an Intel Xeon, two other jobs beside it: the first step in a fresh process takes 3.2 to 3.4 s with `torch.optim.AdamW` and
-0.01 s here, and nothing else that a remedy does needs that import; its whole training takes ten to thirty. After that both are equally
-fast: a training step of 256 images in 67 ms here, 68, 68 and 69 ms with plain, `foreach` and `fused`; of 64 images in 14.9 against 15.2 to
-15.4 ms.
+Measured with torch 2.15 on one core of an Intel Xeon, two other jobs beside it: the first step in a fresh process takes 3.2 to 3.4 s of
+processor time with `torch.optim.AdamW` and 0.01 s here, and neither training nor export needs that import otherwise. After it both are
+equally fast: a training step of 256 images takes 67 ms here and 68, 68 and 69 ms with plain, `foreach` and `fused`; one of 64 images
+14.9 ms against 15.2 to 15.4 ms. The steps are the same (tests/networks).
 """
 
 from collections.abc import Iterable

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 
 from models.remedies import filter as filter_
-from models.remedies import fine_tune, nothing, recalibrate, retrain
+from models.remedies import fine_tune, nothing, recalibrate, retrain, transfer
 from models.remedies.context import Prepare
 
 GROUP = "scanflow.remedies"
@@ -13,6 +13,7 @@ GROUP = "scanflow.remedies"
 _OWN: Mapping[str, Prepare] = {
     "nothing": nothing.prepare,
     "recalibrate": recalibrate.prepare,
+    "transfer": transfer.prepare,
     "filter": filter_.prepare,
     "fine_tune": fine_tune.prepare,
     "retrain": retrain.prepare,
@@ -28,7 +29,7 @@ def remedies() -> Mapping[str, Prepare]:
         When a plug-in takes a name that is in use.
 
     >>> list(remedies())[:3]
-    ['nothing', 'recalibrate', 'filter']
+    ['nothing', 'recalibrate', 'transfer']
     """
     found = dict(_OWN)
     for point in entry_points(group=GROUP):

@@ -8,7 +8,7 @@ from models.export import load_modules, save_pipeline
 from models.networks.numerics import to_tensor
 from models.pipeline import Pipeline
 from models.remedies import filter as filter_
-from models.remedies import fine_tune, retrain
+from models.remedies import fine_tune, retrain, transfer
 from models.remedies.catalogue import remedies
 from models.remedies.context import RemedyCancelledError
 from models.remedies.gate import fit_gate
@@ -18,13 +18,13 @@ from scenarios.corruptions.registry import corrupt
 from scenarios.datasets import load, to_float
 
 CLASSES = tuple("0123456789")
-TRAINED = ("filter", "fine_tune", "retrain")
+TRAINED = ("transfer", "filter", "fine_tune", "retrain")
 
 
 @pytest.fixture
 def few_steps(monkeypatch):
     """Train for a handful of steps: what is tested is the plumbing, not the accuracy."""
-    for module in (filter_, fine_tune, retrain):
+    for module in (transfer, filter_, fine_tune, retrain):
         monkeypatch.setattr(module, "STEPS", 3)
     monkeypatch.setattr(retrain, "TEACHER_STEPS", 3)
 
@@ -98,6 +98,19 @@ def test_the_live_classifier_is_never_changed(name, context, few_steps):
     assert not given.classifier.training
 
 
+def test_transfer_without_labels_says_what_it_needs(context):
+    with pytest.raises(ValueError, match=r"a person's labels and there are none; allow some with \[labels\] teaching in the policy"):
+        remedies()["transfer"](context(labelled=0))
+
+
+@pytest.mark.training
+def test_transfer_changes_the_last_layers_alone(context, few_steps):
+    given = context()
+    before, after = given.classifier.state_dict(), remedies()["transfer"](given).adapted.state_dict()
+    changed = {name.split(".")[0] for name in before if not before[name].equal(after[name])}
+    assert changed == {"to_latent", "to_logits"}
+
+
 def test_recalibrated_statistics_are_those_of_the_images(context):
     given = context()
     images = given.drifted_tensor()
@@ -123,7 +136,7 @@ def accuracy(pipeline, images, labels):
 @pytest.mark.training
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_remedies_mend_fog_at_next_to_no_cost_on_clean_images(name, context, tmp_path, trained, trained_reference, monkeypatch):
-    for module in (filter_, fine_tune, retrain):  # a third of the usual training is enough for digits
+    for module in (transfer, filter_, fine_tune, retrain):  # a third of the usual training is enough for digits
         monkeypatch.setattr(module, "STEPS", 70)
     monkeypatch.setattr(retrain, "TEACHER_STEPS", 50)
     given = context("fog", labelled=20, budget=120.0, classifier=trained, reference=trained_reference)
