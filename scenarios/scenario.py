@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from scenarios.corruptions import catalogue
+from scenarios.corruptions.registry import choices, did_you_mean
 from scenarios.datasets import DATASETS
 from scenarios.errors import ScenarioError
 
@@ -40,7 +41,7 @@ class Segment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Attributes
     ----------
     records : images to send; with `until`, the most to send.
-    corruption : "none" or a name of the catalogue.
+    corruption : "none" or a name of the catalogue: plain for MNIST-C, such as "fog", else with its benchmark, such as "cifar10_c/fog".
     severity : 1 to 5; left out, the published one.
     share : share of the images that are corrupted (or foreign), in [0, 1]; two numbers change it evenly from the first to the last record.
     until : "closed" ends the segment when the incident has come to rest, "alarm" at the alarm; whoever replays knows when that is.
@@ -178,10 +179,9 @@ class _Reader:
             raise self._unknown("", "dataset", f"There is no data set {scenario.dataset!r}", scenario.dataset, DATASETS)
         for n, segment in enumerate(scenario.segment, 1):
             table = f"segment {n}"
-            corruptions = ("none", *catalogue())
-            if segment.corruption not in corruptions:
-                fault = f"There is no corruption {segment.corruption!r}"
-                raise self._unknown(table, "corruption", fault, segment.corruption, corruptions)
+            if segment.corruption not in ("none", *catalogue("all")):
+                fault = f"There is no corruption {segment.corruption!r}.{did_you_mean(segment.corruption)} Allowed: {choices()}"
+                raise self._wrong(table, "corruption", fault)
             if segment.severity is not None and segment.corruption == "none":
                 raise self._wrong(table, "severity", "A severity needs a corruption")
             if segment.unknown_class is not None and segment.corruption != "none":

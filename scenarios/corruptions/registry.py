@@ -1,4 +1,8 @@
-"""All corruptions by name. A new benchmark adds its package beside `mnist_c` and its tuple to `_FAMILIES`."""
+"""All corruptions by name. A new benchmark adds its package beside `mnist_c` and a line to `_BENCHMARKS`.
+
+Several benchmarks have a fog, each its own. MNIST-C's have plain names, "fog"; the others are named with their benchmark, "cifar10_c/fog".
+So where no benchmark is named, MNIST-C is meant.
+"""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -7,20 +11,45 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.corruptions import mnist_c
+from scenarios.corruptions import fashion_mnist_c, mnist_c
 from scenarios.corruptions.rule import Corruption
 
-_FAMILIES = (mnist_c.CORRUPTIONS,)
-_CATALOGUE: Mapping[str, Corruption] = MappingProxyType({one.name: one for family in _FAMILIES for one in family})
+PLAIN = "mnist_c"
+"""The benchmark whose corruptions have plain names."""
+
+_BENCHMARKS = {PLAIN: mnist_c.CORRUPTIONS, "fashion_mnist_c": fashion_mnist_c.CORRUPTIONS}
+_CATALOGUES: Mapping[str, Mapping[str, Corruption]] = {
+    benchmark: MappingProxyType({one.name: one for one in corruptions}) for benchmark, corruptions in _BENCHMARKS.items()
+}
+_ALL: Mapping[str, Corruption] = MappingProxyType({name: one for some in _CATALOGUES.values() for name, one in some.items()})
 
 
-def catalogue() -> Mapping[str, Corruption]:
-    """Every corruption by name, in the published order.
+def catalogue(benchmark: str = PLAIN) -> Mapping[str, Corruption]:
+    """The corruptions of one benchmark by name, in the published order, or those of "all" benchmarks.
 
+    Parameters
+    ----------
+    benchmark : mnist_c, fashion_mnist_c or all.
+
+    Raises
+    ------
+    ValueError : there is no such benchmark.
+
+    Examples
+    --------
     >>> list(catalogue())[:3], len(catalogue())
     (['shot_noise', 'impulse_noise', 'glass_blur'], 15)
+    >>> list(catalogue("fashion_mnist_c"))[:2], len(catalogue("fashion_mnist_c"))
+    (['fashion_mnist_c/shot_noise', 'fashion_mnist_c/impulse_noise'], 15)
     """
-    return _CATALOGUE
+    if benchmark == "all":
+        return _ALL
+    if benchmark not in _CATALOGUES:
+        near = get_close_matches(benchmark, _CATALOGUES, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        msg = f"There is no benchmark {benchmark!r}.{hint} Use one of: {', '.join(_CATALOGUES)}, all."
+        raise ValueError(msg)
+    return _CATALOGUES[benchmark]
 
 
 def corrupt(images: NDArray[np.uint8], name: str, severity: int | None = None, *, seed: int) -> NDArray[np.uint8]:
@@ -29,7 +58,7 @@ def corrupt(images: NDArray[np.uint8], name: str, severity: int | None = None, *
     Parameters
     ----------
     images : uint8 [n, h, w] for grey images, [n, h, w, 3] for colour; not changed.
-    name : a name in `catalogue()`, or "none" for an unchanged copy.
+    name : a name in `catalogue("all")`, such as "fog" (of MNIST-C) or "fashion_mnist_c/contrast", or "none" for an unchanged copy.
     severity : 1 (mild) to 5; None means the severity that the published data set was made with.
     seed : not negative; the same images, name, severity and seed give the same result.
 
@@ -46,12 +75,42 @@ def corrupt(images: NDArray[np.uint8], name: str, severity: int | None = None, *
     >>> import numpy as np
     >>> corrupt(np.zeros((1, 2, 8), np.uint8), "stripe", seed=0)[0, 0].tolist()
     [255, 255, 0, 0, 0, 0, 255, 255]
+    >>> corrupt(np.array([[[0, 1], [2, 3]]], np.uint8), "fashion_mnist_c/flip_sides", seed=0)[0].tolist()
+    [[1, 0], [3, 2]]
     """
     if name == "none":
         return images.copy()
-    if name not in _CATALOGUE:
-        near = get_close_matches(name, _CATALOGUE, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        msg = f"There is no corruption {name!r}.{hint} Use none or one of: {', '.join(_CATALOGUE)}."
+    if name not in _ALL:
+        msg = f"There is no corruption {name!r}.{did_you_mean(name)} Use {choices()}."
         raise ValueError(msg)
-    return _CATALOGUE[name](images, severity, seed=seed)
+    return _ALL[name](images, severity, seed=seed)
+
+
+def did_you_mean(word: str) -> str:
+    """The question, with a space before it, that an unknown name is answered with; empty if nothing is near.
+
+    >>> did_you_mean("frog"), did_you_mean("mnist_c/fog"), did_you_mean("fashion/saturation"), did_you_mean("?")
+    (" Did you mean 'fog'?", " Did you mean 'fog'?", " Did you mean 'fashion_mnist_c/saturate'?", '')
+    """
+    # The last part of a name is what people remember, so it is compared by itself first; the benchmark then tells namesakes apart.
+    benchmark, _, plain = word.rpartition("/")
+    namesakes: dict[str, dict[str, str]] = {"none": {PLAIN: "none"}}
+    for one, corruptions in _CATALOGUES.items():
+        for name in corruptions:
+            namesakes.setdefault(name.rpartition("/")[2], {})[one] = name
+    near = get_close_matches(plain, namesakes, 1)
+    if not near:
+        return ""
+    found = namesakes[near[0]]
+    meant = get_close_matches(benchmark or PLAIN, found, 1)
+    names = [found[meant[0]]] if meant else list(found.values())
+    return f" Did you mean {' or '.join(repr(name) for name in names)}?"
+
+
+def choices() -> str:
+    """All names in a sentence's end, for error texts: each benchmark once, its corruptions behind it."""
+    lines = [f"none, {', '.join(_CATALOGUES[PLAIN])}"]
+    for benchmark, corruptions in _CATALOGUES.items():
+        if benchmark != PLAIN:
+            lines.append(f"{benchmark}/ with {', '.join(name.rpartition('/')[2] for name in corruptions)}")
+    return "; or ".join(lines)

@@ -14,13 +14,18 @@ def glass_blur(images: Floats, parameter: tuple[float, int, int], generator: np.
     side-d, from the last to the first, changes places with probability 1/2 with the one that is -d to d-1 rows and columns away.
     """
     sigma, shift, rounds = parameter
+    return shuffled_between_blurs(images, (sigma, sigma), shift, rounds, generator)
+
+
+def shuffled_between_blurs(images: Floats, sigmas: tuple[float, float], shift: int, rounds: int, generator: np.random.Generator) -> Floats:
+    """Do the same with a blur that may be of another sigma down the columns than along the rows."""
     count, height, width, channels = images.shape
-    blurred = (_blur(images, sigma) * 255).astype(np.uint8)
+    blurred = (_blur(images, sigmas) * 255).astype(np.uint8)
     pixels = np.ascontiguousarray(blurred.transpose(1, 2, 3, 0)).reshape(height * width, channels, count)
     for _ in range(rounds):
         _shuffle(pixels, height, width, shift, generator)
     shuffled = pixels.reshape(height, width, channels, count).transpose(3, 0, 1, 2)
-    return _blur(shuffled / 255.0, sigma)
+    return _blur(shuffled / 255.0, sigmas)
 
 
 def _shuffle(pixels: NDArray[np.uint8], height: int, width: int, shift: int, generator: np.random.Generator) -> None:
@@ -38,8 +43,8 @@ def _shuffle(pixels: NDArray[np.uint8], height: int, width: int, shift: int, gen
             pixels[other, :, everyone] = kept.T
 
 
-def _blur(images: Floats, sigma: float) -> Floats:
-    return np.asarray(gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest"))
+def _blur(images: Floats, sigmas: tuple[float, float]) -> Floats:
+    return np.asarray(gaussian_filter(images, (0, *sigmas, 0), mode="nearest"))
 
 
 GLASS_BLUR = Corruption("glass_blur", "mnist-c", glass_blur, ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)), published=1)
