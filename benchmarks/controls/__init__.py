@@ -1,0 +1,1 @@
+"""Controls: what a reported figure is compared with. One control, one file; none of them is part of the product."""
