@@ -1,15 +1,21 @@
 """What the inference container costs, and what supervision costs it.
 
-    python -m benchmarks.serving            # about three minutes
-    python -m benchmarks.serving --quick    # about one
+    python -m benchmarks.serving            # about four minutes
+    python -m benchmarks.serving --quick    # about two
 
-Client, server and reader share this machine's processors, so absolute figures say little; ratios come from interleaved rounds.
+Two containers answer with the same pipeline. One belongs to a cluster that runs with its Ray, its agents and its ledger; nobody reads
+the other's log. Clean images go to the one and to the other in turn. Client, servers and agents share this machine's processors, so
+absolute figures say little; ratios come from these interleaved rounds.
 """
 
 import http.client
 import io
 import json
+import queue
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,16 +26,19 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from rich.table import Table
 
 from models.pipeline import write_manifest
+from scenarios.datasets import load
 from workflows.deployment import Deployment, Runtime
 from workflows.inference import Inference
 
 RESULTS = Path(__file__).parent / "results"
-BATCH, CLIENTS, HERTZ = 16, 2, 5.0
+BATCH, CLIENTS = 16, 2
+START = 180.0  # seconds that a cluster may take to come up
 
 
 def write_network(folder: Path, name: str) -> Path:
@@ -72,15 +81,18 @@ class Load:
     """`clients` threads that ask for `batch` images at a time, over kept connections with raw bytes, while it is entered."""
 
     def __init__(self, url: str, clients: int = CLIENTS, batch: int = BATCH) -> None:
-        images = np.random.default_rng(1).integers(0, 256, (batch, 1, 28, 28), np.uint8)
-        tensor = {"name": "images", "shape": images.shape, "datatype": "UINT8", "parameters": {"binary_data_size": images.nbytes}}
-        head = json.dumps({"inputs": [tensor], "outputs": [{"name": "label", "parameters": {"binary_data": True}}]}).encode()
-        self._body, self._headers = head + images.tobytes(), {"Inference-Header-Content-Length": str(len(head))}
+        clean = load("digits", "test").images
+        self._bodies = [self._body(clean[np.random.default_rng(seed).integers(0, len(clean), batch), None]) for seed in range(50)]
         self._address, self._batch = url.removeprefix("http://"), batch
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
         self.seconds: list[float] = []
         self.failed = 0
+
+    def _body(self, images: NDArray[np.uint8]) -> tuple[bytes, dict[str, str]]:
+        tensor = {"name": "images", "shape": images.shape, "datatype": "UINT8", "parameters": {"binary_data_size": images.nbytes}}
+        head = json.dumps({"inputs": [tensor], "outputs": [{"name": "label", "parameters": {"binary_data": True}}]}).encode()
+        return head + images.tobytes(), {"Inference-Header-Content-Length": str(len(head))}
 
     def __enter__(self) -> Self:
         self._begin = time.perf_counter()
@@ -97,9 +109,10 @@ class Load:
     def _ask(self) -> None:
         with closing(http.client.HTTPConnection(self._address, timeout=30)) as connection:
             while not self._stop.is_set():
+                body, headers = self._bodies[len(self.seconds) % len(self._bodies)]
                 begin = time.perf_counter()
                 try:
-                    connection.request("POST", "/v2/models/default/infer", self._body, self._headers)
+                    connection.request("POST", "/v2/models/default/infer", body, headers)
                     reply = connection.getresponse()
                     reply.read()
                     self.failed += reply.status != http.client.OK
@@ -110,51 +123,51 @@ class Load:
 
 
 @contextmanager
-def reader(inference: Inference) -> Iterator[None]:
-    """What the agents do: read all new records five times a second, and now and then some images."""
-    stop = threading.Event()
+def cluster(state: Path, runtime: Runtime) -> Iterator[str]:
+    """A whole cluster on digits, as a user starts it; yields the URL of its inference service."""
+    command = [sys.executable, "-u", "-m", "agents.cluster", "--dataset", "digits", "--runtime", runtime, "--state", str(state)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def read() -> None:
-        after, turn = inference.stats().last, 0
-        while not stop.wait(1 / HERTZ):
-            after = inference.records(after, 5000).last
-            turn += 1
-            if turn % 10 == 0:
-                inference.images(np.arange(max(1, after - 100), after))
+    def listen() -> None:
+        for line in process.stdout or ():
+            told.put(line)
+        told.put("")  # it has ended
 
-    thread = threading.Thread(target=read)
-    thread.start()
+    listener = threading.Thread(target=listen)
+    listener.start()
     try:
-        yield
+        while "inference answers at" not in (line := told.get(timeout=START)):
+            if not line:
+                raise RuntimeError(f"the cluster ended before it was up, with exit code {process.wait()}")
+        yield line.split("inference answers at ")[1].split(";")[0]
     finally:
-        stop.set()
-        thread.join()
+        process.send_signal(signal.SIGINT)
+        process.wait(START)
+        listener.join()
 
 
-def measure_supervision(url: str, inference: Inference, rounds: int, seconds: float) -> dict[str, Any]:
-    """Images per second with and without a reader, in turn."""
-    alone, watched, failed = [], [], 0
+def measure_supervision(watched: str, alone: str, rounds: int, seconds: float) -> dict[str, Any]:
+    """Images per second of the service with agents and of the one without, in turn."""
+    rates: dict[str, list[float]] = {watched: [], alone: []}
+    failed = 0
     for turn in range(rounds):
-        for supervised in (False, True) if turn % 2 else (True, False):
-            with Load(url) as load:
-                if supervised:
-                    with reader(inference):
-                        threading.Event().wait(seconds)
-                else:
-                    threading.Event().wait(seconds)
-            failed += load.failed
-            (watched if supervised else alone).append(load.rate)
-    ratios = [b / a for a, b in zip(alone, watched, strict=True)]
+        for url in (watched, alone) if turn % 2 else (alone, watched):
+            with Load(url) as asking:
+                threading.Event().wait(seconds)
+            failed += asking.failed
+            rates[url].append(asking.rate)
+    ratios = [b / a for a, b in zip(rates[alone], rates[watched], strict=True)]
     return {
-        "alone": statistics.median(alone), "watched": statistics.median(watched), "ratio": statistics.median(ratios),
-        "ratio_of_sums": sum(watched) / sum(alone), "ratios": ratios, "failed": failed,
+        "alone": statistics.median(rates[alone]), "watched": statistics.median(rates[watched]), "ratio": statistics.median(ratios),
+        "ratio_of_sums": sum(rates[watched]) / sum(rates[alone]), "ratios": ratios, "failed": failed,
     }  # fmt: skip
 
 
 def measure_swaps(url: str, inference: Inference, second: Path, swaps: int) -> dict[str, Any]:
     """Requests that fail, and how long they take, while pipelines are loaded, activated, undone and unloaded."""
     took = []
-    with Load(url, clients=4, batch=1) as load:
+    with Load(url, clients=4, batch=1) as asking:
         for _ in range(swaps):
             begin = time.perf_counter()
             name = inference.load(second)
@@ -163,15 +176,15 @@ def measure_swaps(url: str, inference: Inference, second: Path, swaps: int) -> d
             threading.Event().wait(0.1)
             inference.undo()
             inference.unload(name)
-    times = {"swap": statistics.median(took), "p50": statistics.median(load.seconds), "max": max(load.seconds)}
-    return {"swaps": swaps, "requests": len(load.seconds), "failed": load.failed, **times}
+    times = {"swap": statistics.median(took), "p50": statistics.median(asking.seconds), "max": max(asking.seconds)}
+    return {"swaps": swaps, "requests": len(asking.seconds), "failed": asking.failed, **times}
 
 
 def measure_latency(url: str, batch: int, seconds: float) -> float:
     """Median seconds of one client's requests."""
-    with Load(url, clients=1, batch=batch) as load:
+    with Load(url, clients=1, batch=batch) as asking:
         threading.Event().wait(seconds)
-    return statistics.median(load.seconds)
+    return statistics.median(asking.seconds)
 
 
 def main(
@@ -198,9 +211,12 @@ def main(
                     "seconds_first_start": started,
                     "seconds_second_start": again,
                     "latency": {str(batch): measure_latency(url, batch, seconds) for batch in (1, 32)},
-                    "supervision": measure_supervision(url, inference, rounds, seconds),
                     "swaps": measure_swaps(url, inference, second, 10),
                 }
+                state = Path(place) / "cluster"
+                with cluster(state, endpoint.runtime) as watched:
+                    inference.activate(inference.load(state / "pipelines" / "digits-first"))
+                    result["supervision"] = measure_supervision(watched, url, rounds, seconds)
         finally:
             deployment.stop()
     _show(console, result)
