@@ -1,18 +1,21 @@
 """What people see: open questions, what is live, incidents and the newest events, as a fold over all messages."""
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from agents.messages import (
-    AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceUpdated, IncidentClosed, IncidentOpened, LabelGiven, Message,
-    PipelineLive, QuestionClosed, Tick, WindowObserved,
+    AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, IncidentClosed, IncidentOpened, LabelGiven,
+    LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, Tick, WindowObserved,
 )
 from agents.story import line
 
 EVENTS = 2000
+TRACE = 600  # points of evidence that are kept; beyond, every second one of them goes
 
 
 class QuestionView(msgspec.Struct):
@@ -43,8 +46,23 @@ class IncidentView(msgspec.Struct):
     reason: str = ""
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """Something to mark beside the evidence: an "alarm", or a pipeline that went "live", at a record."""
+
+    record: int
+    kind: str
+    text: str
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """Log evidence of drift over the records of the present log: `points` are (record, log evidence), oldest first."""
+
+    points: tuple[tuple[int, float], ...]
+    marks: tuple[Mark, ...]
+
+
 class Status(msgspec.Struct):
-    """The state of a deployment at a glance."""
+    """The state of a deployment at a glance. `alarm_line`: the log evidence at which an incident opens; 0 before a policy is known."""
 
     deployment: str
     pipeline: str
@@ -56,6 +74,9 @@ class Status(msgspec.Struct):
     incidents: list[IncidentView]
     questions: list[str]
     counts: dict[str, int]
+    previous: str = ""
+    gated: bool = False
+    alarm_line: float = 0.0
 
 
 class Board:
@@ -66,9 +87,13 @@ class Board:
         self._changed = threading.Condition(threading.RLock())
         self._questions: dict[str, QuestionView] = {}
         self._closed: dict[str, str] = {}
+        self._past: dict[str, QuestionView] = {}
         self._incidents: dict[str, IncidentView] = {}
         self._live: PipelineLive | None = None
-        self._cursor, self._evidence = 0, 0.0
+        self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
+        self._points: list[tuple[int, float]] = []
+        self._marks: deque[Mark] = deque(maxlen=TRACE)
+        self.changes = 0  # grows with every message that may change what people see
         self._events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
         self._number = 0
         self._outcomes: dict[str, str] = {}  # id of an offered answer -> why it was refused, or nothing
@@ -84,6 +109,7 @@ class Board:
                 self._number += 1
                 self._events.append((self._number, text))
             if not isinstance(message, Tick | WindowObserved):
+                self.changes += 1
                 self._changed.notify_all()
 
     def _fold(self, message: Message) -> None:
@@ -110,10 +136,13 @@ class Board:
             case QuestionClosed():
                 if message.cause not in self._outcomes:
                     self._settle(message.cause)
-                self._questions.pop(message.question, None)
+                if asked := self._questions.pop(message.question, None):
+                    self._past[message.question] = asked
+                    _forget_oldest(self._past)
                 self._closed[message.question] = message.outcome
             case IncidentOpened():
                 self._incidents[message.incident] = IncidentView(message.incident, message.time, message.onset, message.pipeline)
+                self._marks.append(Mark(message.alarm_at, "alarm", message.incident))
             case IncidentClosed() if message.incident in self._incidents:
                 view_of = self._incidents[message.incident]
                 view_of.outcome, view_of.reason = message.outcome, message.reason
@@ -121,18 +150,32 @@ class Board:
                 self._settle(message.cause)
             case PipelineLive():
                 self._live = message
-            case EvidenceUpdated():
+                self._marks.append(Mark(message.since, "live", message.pipeline))
+            case EvidenceUpdated() | EvidenceSaved():
                 self._cursor, self._evidence = message.cursor, message.log_evidence
+                self._points.append((message.cursor, message.log_evidence))
+                if len(self._points) > TRACE:
+                    self._points = self._points[::2]
+            case LogBegun():  # records count from 1 again
+                self._points.clear()
+                self._marks.clear()
+            case PolicySet():  # as `EDetector.log_threshold`
+                self._alarm_line = math.log1p(message.policy.get("detection", {}).get("run_length", 0.0))
 
     def _settle(self, cause: str, refused: str = "") -> None:
         self._outcomes[cause] = refused
-        if len(self._outcomes) > EVENTS:  # who offered the oldest has long stopped waiting
-            self._outcomes.pop(next(iter(self._outcomes)))
+        _forget_oldest(self._outcomes)  # who offered it has long stopped waiting
 
     def questions(self) -> list[QuestionView]:
         """Open questions, oldest first."""
         with self._changed:
             return [msgspec.structs.replace(view, answers=dict(view.answers)) for view in self._questions.values()]
+
+    def question(self, name: str) -> QuestionView | None:
+        """An open question, or one that was closed not long ago (`closed` tells which)."""
+        with self._changed:
+            view = self._questions.get(name) or self._past.get(name)
+            return msgspec.structs.replace(view, answers=dict(view.answers)) if view else None
 
     def closed(self, question: str) -> str | None:
         """How a question was closed, or None while it is open or unknown."""
@@ -157,8 +200,13 @@ class Board:
                 deployment=self._deployment, pipeline=live.pipeline if live else "", base=live.base if live else "", since=live.time if live else 0.0,
                 reason=live.reason if live else "", cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
-                counts=dict(self._counts),
+                counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,
             )
+
+    def trace(self) -> Trace:
+        """How the evidence has gone, with alarms and what went live."""
+        with self._changed:
+            return Trace(tuple(self._points), tuple(self._marks))
 
     def events(self, after: int) -> list[tuple[int, str]]:
         """Numbered lines of what happened after event `after`."""
@@ -175,6 +223,11 @@ class Board:
         """Wait until `condition()` holds; it is asked again after each event and may read the board."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)
+
+
+def _forget_oldest(kept: dict[str, Any]) -> None:
+    if len(kept) > EVENTS:
+        kept.pop(next(iter(kept)))
 
 
 def _word(label: int | None, classes: tuple[str, ...]) -> str:

@@ -26,6 +26,7 @@ from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import AskChoice, Message, PipelineLive
 from agents.policy import Policy, PolicyError, load_policy
+from agents.reception import Reception
 from agents.rehearsal import Rehearsal, write
 from agents.scripted import ScriptedDesk
 from agents.state import State, StateError, default_state
@@ -120,7 +121,8 @@ class Cluster:
             thread.start()
             cleanup.callback(thread.join, 30.0)
         cleanup.callback(stop.set)
-        desk = FrontDesk(self.board, ledger, inference, self.system.evidence, self.switchboard.post, state, self.endpoint.url)
+        reception = Reception(self.board, ledger, inference, self.system.evidence, self.switchboard.post)
+        desk = FrontDesk(reception, state, self.endpoint.url)
         cleanup.callback(desk.close)
         _say(f"inference answers at {self.endpoint.url}; attach a console with `python -m agents.console --state {state.folder}`")
 

@@ -76,7 +76,7 @@ class Desk(Agent):
         if isinstance(asked, AskChoice):
             if offered.answer not in asked.options:
                 return [self._refuse(offered, f"{offered.answer!r} is not one of {', '.join(asked.options)}")]
-            made = self._about(ChoiceMade, asked, offered, question=asked.question, option=offered.answer, by=offered.by)
+            made = self._about(ChoiceMade, asked, offered, question=asked.question, option=offered.answer, by=offered.by, reason=offered.reason)
             return [made, self._close(offered, asked.question, "answered", offered.by)]
         if offered.answer == "expected":
             return [self._close(offered, asked.question, "expected", offered.by)]

@@ -136,6 +136,10 @@ class LabellingSession:
         self.state = "left"
         return self._release()
 
+    def hand_in(self) -> list[Offer]:
+        """What is held goes out now, without an answer to the next image; `b` does not bring it back any more."""
+        return self._release()
+
     def refused(self, offer: Offer, reason: str) -> None:
         """The desk did not take an offer."""
         self.sent -= 1
@@ -148,7 +152,7 @@ class LabellingSession:
         before = self.item
         self._gone |= set(question.answers)
         if self.held and self.held.seq in self._gone:
-            self.held = None
+            self.note, self.held = f"somebody else was quicker with the last one; your {self.held.answer} was not needed", None
         if self.item is None and self.held is None and self.state == "asking":
             self.state, self.note = "done", ENDINGS["answered"]
         elif self.item != before and self.state == "asking":

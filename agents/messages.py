@@ -258,12 +258,16 @@ class CloseQuestion(Message, frozen=True, kw_only=True):
 
 
 class AnswerOffered(Message, frozen=True, kw_only=True):
-    """What a person said about a question: `answer` is a class name or one of ANSWERS for item `seq`, or an option."""
+    """What a person said about a question: `answer` is a class name or one of ANSWERS for item `seq`, or an option.
+
+    `reason` is why, in the person's own words, if they gave any.
+    """
 
     question: str
     answer: str
     by: str
     seq: int = 0
+    reason: str = ""
 
 
 ANSWERS = ("skip", "unsure", "none of these", "expected")
@@ -285,11 +289,12 @@ class LabelGiven(Message, frozen=True, kw_only=True):
 
 
 class ChoiceMade(Message, frozen=True, kw_only=True):
-    """The one accepted answer to a choice; `by` is "default" when nobody answered in time."""
+    """The one accepted answer to a choice; `by` is "default" when nobody answered in time. `reason`: the person's own words, if any."""
 
     question: str
     option: str
     by: str
+    reason: str = ""
 
 
 class QuestionClosed(Message, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case LabelGiven():
             return f"label of record {message.label.seq} taken from {message.label.by}"
         case ChoiceMade():
-            return f"{message.by} chose {message.option}"
+            return f"{message.by} chose {message.option}" + (f": {message.reason}" if message.reason else "")
         case QuestionClosed():
             return f"question {message.question} is closed: {message.outcome}"
         case HarmAssessed():

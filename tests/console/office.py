@@ -29,6 +29,7 @@ from agents.messages import (
     RemedyChosen,
     UndoAsked,
 )
+from agents.reception import Reception
 from agents.state import State
 from workflows.steps.window import Window
 
@@ -54,7 +55,8 @@ class Office:
         self.state.__enter__()
         inference = SimpleNamespace(images=self._images)
         ledger = SimpleNamespace(story=lambda name: [message for message in self.messages if message.incident == name])
-        self._front = FrontDesk(self.board, ledger, inference, Evidence(self.state), self.post, self.state, "http://127.0.0.1:1")
+        self.reception = Reception(self.board, ledger, inference, Evidence(self.state), self.post)
+        self._front = FrontDesk(self.reception, self.state, "http://127.0.0.1:1")
         return self
 
     def __exit__(self, *details):
