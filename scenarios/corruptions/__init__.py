@@ -1,6 +1,6 @@
 """What the world does to images. `corrupt(images, "fog", severity=3, seed=7)`, and `catalogue()` for what there is.
 
-One package per published benchmark (`mnist_c`, `fashion_mnist_c`), one file per corruption or tight family in it, and
+One package per published benchmark (`mnist_c`, `fashion_mnist_c`, `cifar10_c`), one file per corruption or tight family in it, and
 `published` to read the benchmarks' own files.
 """
 

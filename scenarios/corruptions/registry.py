@@ -11,13 +11,13 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.corruptions import fashion_mnist_c, mnist_c
+from scenarios.corruptions import cifar10_c, fashion_mnist_c, mnist_c
 from scenarios.corruptions.rule import Corruption
 
 PLAIN = "mnist_c"
 """The benchmark whose corruptions have plain names."""
 
-_BENCHMARKS = {PLAIN: mnist_c.CORRUPTIONS, "fashion_mnist_c": fashion_mnist_c.CORRUPTIONS}
+_BENCHMARKS = {PLAIN: mnist_c.CORRUPTIONS, "fashion_mnist_c": fashion_mnist_c.CORRUPTIONS, "cifar10_c": cifar10_c.CORRUPTIONS}
 _CATALOGUES: Mapping[str, Mapping[str, Corruption]] = {
     benchmark: MappingProxyType({one.name: one for one in corruptions}) for benchmark, corruptions in _BENCHMARKS.items()
 }
@@ -29,7 +29,7 @@ def catalogue(benchmark: str = PLAIN) -> Mapping[str, Corruption]:
 
     Parameters
     ----------
-    benchmark : mnist_c, fashion_mnist_c or all.
+    benchmark : mnist_c, fashion_mnist_c, cifar10_c or all.
 
     Raises
     ------
@@ -39,8 +39,10 @@ def catalogue(benchmark: str = PLAIN) -> Mapping[str, Corruption]:
     --------
     >>> list(catalogue())[:3], len(catalogue())
     (['shot_noise', 'impulse_noise', 'glass_blur'], 15)
-    >>> list(catalogue("fashion_mnist_c"))[:2], len(catalogue("fashion_mnist_c"))
-    (['fashion_mnist_c/shot_noise', 'fashion_mnist_c/impulse_noise'], 15)
+    >>> list(catalogue("cifar10_c"))[:2], len(catalogue("cifar10_c")), len(catalogue("all"))
+    (['cifar10_c/gaussian_noise', 'cifar10_c/shot_noise'], 19, 49)
+    >>> catalogue("cifar10_c")["cifar10_c/frost"].note
+    "SUBSTITUTE: textures of ice ..."
     """
     if benchmark == "all":
         return _ALL
@@ -58,7 +60,7 @@ def corrupt(images: NDArray[np.uint8], name: str, severity: int | None = None, *
     Parameters
     ----------
     images : uint8 [n, h, w] for grey images, [n, h, w, 3] for colour; not changed.
-    name : a name in `catalogue("all")`, such as "fog" (of MNIST-C) or "fashion_mnist_c/contrast", or "none" for an unchanged copy.
+    name : a name in `catalogue("all")`, such as "fog" (of MNIST-C) or "cifar10_c/fog", or "none" for an unchanged copy.
     severity : 1 (mild) to 5; None means the severity that the published data set was made with.
     seed : not negative; the same images, name, severity and seed give the same result.
 
@@ -69,6 +71,7 @@ def corrupt(images: NDArray[np.uint8], name: str, severity: int | None = None, *
     Raises
     ------
     ValueError : unknown name or severity, or images of another dtype or shape.
+    DataError : photographs that the environment names for "cifar10_c/frost" are missing, damaged or too small.
 
     Examples
     --------
@@ -102,7 +105,7 @@ def did_you_mean(word: str) -> str:
     if not near:
         return ""
     found = namesakes[near[0]]
-    meant = get_close_matches(benchmark or PLAIN, found, 1)
+    meant = get_close_matches(benchmark, found, 1) if benchmark else [PLAIN] * (PLAIN in found)
     names = [found[meant[0]]] if meant else list(found.values())
     return f" Did you mean {' or '.join(repr(name) for name in names)}?"
 

@@ -25,7 +25,7 @@ def canny_edges(images: Floats, _: None, __: np.random.Generator) -> Floats:
     steepness = np.sqrt(down * down + right * right)
     thin = _highest_across(steepness, down, right) & (steepness >= _LOW)
     thin[:, [0, -1]] = thin[:, :, [0, -1]] = False
-    return _linked(thin, steepness >= _HIGH).astype(np.float64)[..., None]
+    return linked(thin, steepness >= _HIGH).astype(np.float64)[..., None]
 
 
 def sobel_along(images: Floats, axis: int) -> Floats:
@@ -58,7 +58,7 @@ def _highest_across(steepness: Floats, down: Floats, right: Floats) -> NDArray[n
     return highest
 
 
-def _linked(thin: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def linked(thin: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep the connected pieces of thin [n, h, w], within one image and diagonals included, that have a strong pixel."""
     around = np.zeros((3, 3, 3), bool)
     around[1] = True

@@ -16,11 +16,7 @@ def motion_blur(images: Floats, parameter: tuple[int, float], generator: np.rand
     radius, sigma = parameter
     weights = kernel(radius, sigma)
     steps = offsets(generator.uniform(-45, 45, len(images)), len(weights))
-    # Few sets of whole-pixel steps are possible, so images that share one are smeared together.
-    kinds, kind = np.unique(steps.reshape(len(images), -1), axis=0, return_inverse=True)
-    result = np.empty_like(images)
-    for k, one in enumerate(kinds.reshape(len(kinds), -1, 2)):
-        result[kind.ravel() == k] = smear(images[kind.ravel() == k], weights, one)
+    result = smear_each(images, weights, steps)
     # ImageMagick keeps 16 bits per value, and what that rounds up may reach the next of the 256 levels.
     return np.round(result * _QUANTA) / _QUANTA
 
@@ -35,6 +31,16 @@ def offsets(angles: NDArray[np.float64], length: int) -> NDArray[np.int64]:
     """Whole pixels (right, down) that each of `length` steps lies away, [n, length, 2], for angles [n] in degrees."""
     direction = np.stack([np.cos(np.deg2rad(angles)), np.sin(np.deg2rad(angles))], axis=1)
     return np.ceil(np.arange(length)[None, :, None] * direction[:, None] - 0.5).astype(np.int64)
+
+
+def smear_each(images: Floats, weights: NDArray[np.float64], steps: NDArray[np.int64]) -> Floats:
+    """Smear images [n, h, w, c], each by its own steps [n, length, 2]."""
+    # Few sets of whole-pixel steps are possible, so images that share one are smeared together.
+    kinds, kind = np.unique(steps.reshape(len(images), -1), axis=0, return_inverse=True)
+    result = np.empty_like(images)
+    for k, one in enumerate(kinds.reshape(len(kinds), -1, 2)):
+        result[kind.ravel() == k] = smear(images[kind.ravel() == k], weights, one)
+    return result
 
 
 def smear(images: Floats, weights: NDArray[np.float64], steps: NDArray[np.int64]) -> Floats:
