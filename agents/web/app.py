@@ -1,0 +1,294 @@
+"""The page's addresses: who asks, may they, and which view answers. Each handler is a plain function run in a thread of its own.
+
+    /  overview        /questions  all that is open      /question/NAME  label or decide      /incidents, /incident/NAME  the story
+    /live  events      /image/SEQ?question=NAME          POST /press, /decide, /undo          /enter?token=...  the way in
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from agents.board import QuestionView
+from agents.reception import Images, Reception, ReceptionError
+from agents.web.access import Access, AccessError, Session
+from agents.web.live import Live
+from agents.web.png import png
+from agents.web.seats import Seats
+from agents.web.timeline import as_json
+from agents.web.views import SIDE, THUMB, Views, plain
+
+FORM_BYTES = 64_000
+ALBUMS = 32  # questions whose images are kept at hand
+SAFE = {
+    # Everything comes from the package; nothing is asked of any other host, and no other site may put this page into a frame.
+    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",  # not "no-referrer": a form would then be sent with the origin "null"
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+PRIVATE = "private, max-age=3600"
+FOREVER = "public, max-age=31536000, immutable"
+
+
+@dataclass
+class Visit:
+    """One request of somebody who is known."""
+
+    request: Request
+    session: Session
+    form: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def by_script(self) -> bool:
+        """Whether htmx asks for a part of a page; without scripts a whole one is wanted."""
+        return "hx-request" in self.request.headers
+
+    @property
+    def name(self) -> str:
+        """What the address names."""
+        return str(self.request.path_params["name"])
+
+
+class Site:
+    """Handlers and what they share. `app` is the ASGI application."""
+
+    def __init__(self, reception: Reception, access: Access) -> None:
+        self.reception, self.access = reception, access
+        self.views, self.seats = Views(reception), Seats(reception)
+        self.live = Live(reception.board, self.views.frames, beat=self.seats.sweep)
+        self._albums: dict[str, Images] = {}
+        known, post = self._known, ["POST"]
+        self.app = Starlette(
+            routes=[
+                Route("/", known(self._overview)), Route("/questions", known(self._questions)), Route("/incidents", known(self._incidents)),
+                Route("/question/{name:path}", known(self._question)), Route("/seat/{name:path}", known(self._seat)),
+                Route("/image/{seq:int}", known(self._image)), Route("/press", known(self._press), methods=post),
+                Route("/decide", known(self._decide), methods=post), Route("/undo", known(self._undo), methods=post),
+                Route("/leave", known(self._leave), methods=post), Route("/incident/{name}", known(self._incident)),
+                Route("/incident/{name}/report.html", known(self._report)), Route("/incident/{name}/story.json", known(self._json)),
+                Route("/incident/{name}/image/{seq:int}", known(self._kept_image)), Route("/status.json", known(self._status)),
+                Route("/live", self._stream), Route("/enter", self._enter, methods=["GET", "POST"]), Route("/static/{name}", self._asset),
+            ],
+            exception_handlers={HTTPException: self._missing, AccessError: self._refused, ReceptionError: self._refused},
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self.live.start()
+        yield
+        self.live.close()
+
+    def _known(self, handler: Callable[[Visit], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """Let in who has a session; a form must be that session's own besides."""
+
+        async def endpoint(request: Request) -> Response:
+            self.access.check_host(request.headers)
+            visit = Visit(request, self.access.session(request.cookies))
+            if request.method == "POST":
+                visit.form = await _form(request)
+                self.access.check_form(visit.session, request.headers, visit.form)
+            response = await run_in_threadpool(handler, visit)
+            return _safe(response)
+
+        return endpoint
+
+    # --- the way in and out ---
+
+    async def _enter(self, request: Request) -> Response:
+        self.access.check_host(request.headers)
+        if request.method == "GET":
+            token = request.query_params.get("token", "")
+            role = self.access.role_of(token)
+            return _safe(HTMLResponse(self.views.page("enter.html", None, token=token, role=role)))
+        self.access.check_origin(request.headers)
+        form = await _form(request)
+        session = self.access.enter(form.get("token", ""), form.get("name", ""))
+        # Not at once by GET: a link opened from a terminal counts as coming from elsewhere, and a strict cookie would not be sent on.
+        response = _safe(RedirectResponse("/", 303))
+        response.set_cookie(self.access.cookie, session.key, httponly=True, samesite="strict", path="/")
+        return response
+
+    def _leave(self, visit: Visit) -> Response:
+        self.access.leave(visit.session)
+        response = self._message("You have left", "To come back, open the link that the cluster printed when it started.", 200)
+        response.delete_cookie(self.access.cookie, path="/")
+        return response
+
+    # --- overview ---
+
+    def _overview(self, visit: Visit) -> Response:
+        watch = f"{visit.request.base_url}enter?token={self.access.watch_token}"
+        return self._page("overview.html", visit, **self.views.now(), watch_link=watch)
+
+    def _status(self, _visit: Visit) -> Response:
+        return _json(plain(self.reception.board.status()))
+
+    async def _stream(self, request: Request) -> Response:
+        self.access.check_host(request.headers)
+        self.access.session(request.cookies)
+        topics = frozenset(request.query_params.get("topics", "now,bar").split(","))
+        return _safe(StreamingResponse(self.live.stream(topics), media_type="text/event-stream"))
+
+    async def _asset(self, request: Request) -> Response:
+        asset = self.views.assets.get(request.path_params["name"])
+        if asset is None:
+            raise HTTPException(404)
+        return _safe(Response(asset.body, media_type=asset.kind, headers={"cache-control": FOREVER}))
+
+    # --- questions ---
+
+    def _questions(self, visit: Visit) -> Response:
+        return self._page("questions.html", visit, questions=self.reception.board.questions())
+
+    def _question(self, visit: Visit) -> Response:
+        view = self._asked(visit.name)
+        if view.kind == "choice":
+            return self._page("decision.html", visit, **self.views.decision(view, self.reception.messages(view.incident)))
+        seat = self.seats.seat(visit.session.key, visit.session.name, view)
+        seat.look()
+        return self._page("label.html", visit, **self.views.seat(seat, visit.session, self._album(view)))
+
+    def _seat(self, visit: Visit) -> Response:
+        view = self._asked(visit.name)
+        seat = self.seats.seat(visit.session.key, visit.session.name, view)
+        seat.look()
+        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(view))))
+
+    def _press(self, visit: Visit) -> Response:
+        view = self._asked(visit.form.get("question", ""))
+        seat = self.seats.seat(visit.session.key, visit.session.name, view)
+        item = visit.form.get("item", "")
+        seat.press(visit.form.get("key", ""), int(item) if item.isdigit() else None)
+        if seat.session.state == "left":
+            return _go("/", visit)
+        if not visit.by_script:
+            return _go(_address(view), visit)
+        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(view))))
+
+    def _decide(self, visit: Visit) -> Response:
+        view = self._asked(visit.form.get("question", ""))
+        option, reason = visit.form.get("option", ""), " ".join(visit.form.get("reason", "").split())
+        refused = self.reception.answer(view.question, option, visit.session.name, source="web", reason=reason[:500])
+        visit.session.notice = f"Not taken: {refused}." if refused else f"Your answer was taken: {option}."
+        return _go(_address(view), visit)
+
+    def _undo(self, visit: Visit) -> Response:
+        refused = self.reception.undo(visit.session.name, source="web")
+        visit.session.notice = f"Not undone: {refused}." if refused else "The pipeline before comes back; this page shows when it is live."
+        return _go("/", visit)
+
+    def _image(self, visit: Visit) -> Response:
+        view = self._asked(visit.request.query_params.get("question", ""))
+        image = self._album(view).get(visit.request.path_params["seq"])
+        return _picture(None if image is None else png(image, SIDE))
+
+    # --- incidents ---
+
+    def _incidents(self, visit: Visit) -> Response:
+        return self._page("incidents.html", visit, incidents=self.reception.board.status().incidents[::-1])
+
+    def _incident(self, visit: Visit) -> Response:
+        return self._page("incident.html", visit, **self.views.incident(visit.name, self.reception.messages(visit.name)))
+
+    def _report(self, visit: Visit) -> Response:
+        report = self.views.report(visit.name, self.reception.messages(visit.name))
+        # It brings its own style and images; what it may load from elsewhere is nothing at all.
+        policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        return HTMLResponse(report, headers={"content-security-policy": policy} | _attached(f"{visit.name}.html"))
+
+    def _json(self, visit: Visit) -> Response:
+        body = as_json(self.reception.messages(visit.name))
+        return Response(body, media_type="application/json", headers=_attached(f"{visit.name}.json"))
+
+    def _kept_image(self, visit: Visit) -> Response:
+        seq = visit.request.path_params["seq"]
+        image = self.reception.kept(visit.name, [seq]).get(seq) if self.reception.board.incident(visit.name) else None
+        return _picture(None if image is None else png(image, THUMB))
+
+    # --- what several of them need ---
+
+    def _asked(self, name: str) -> QuestionView:
+        view = self.reception.board.question(name)
+        if view is None:
+            raise ReceptionError(f"there is no question {name!r}; the open ones are under Questions")
+        return view
+
+    def _album(self, view: QuestionView) -> Images:
+        """A question's images, read once: evidence is kept in files that hold whole windows."""
+        album = self._albums.get(view.question)
+        if album is None or any(seq not in album for seq in view.items):
+            album = self._albums[view.question] = self.reception.kept(view.incident, view.items)
+            while len(self._albums) > ALBUMS:
+                self._albums.pop(next(iter(self._albums)), None)
+        return album
+
+    def _page(self, template: str, visit: Visit, **fields: object) -> Response:
+        return HTMLResponse(self.views.page(template, visit.session, **fields))
+
+    def _message(self, title: str, text: str, status: int) -> Response:
+        return _safe(HTMLResponse(self.views.page("message.html", None, title=title, text=text), status))
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        status = error.status if isinstance(error, AccessError) else 404
+        title = {401: "A key is needed", 404: "Not found"}.get(status, "Not done")
+        response = self._message(title, str(error), status)
+        if status == 401 and "hx-request" in request.headers:
+            response.headers["hx-refresh"] = "true"  # a part of a page would otherwise hold this whole one
+        return response
+
+    async def _missing(self, _request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return self._message("Not found" if status == 404 else "Not done", f"There is nothing here (HTTP {status}).", status)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Fields of an urlencoded form. Raises `AccessError` when it is larger than any of ours."""
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > FORM_BYTES:
+                raise AccessError(f"This form holds more than {FORM_BYTES} bytes; none of this page's does.", 413)
+    except ClientDisconnect:
+        raise AccessError("The form did not arrive whole.", 400) from None
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _safe(response: Response) -> Response:
+    for name, value in SAFE.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _go(address: str, visit: Visit) -> Response:
+    return Response(status_code=204, headers={"hx-redirect": address}) if visit.by_script else RedirectResponse(address, 303)
+
+
+def _address(view: QuestionView) -> str:
+    return f"/question/{quote(view.question)}"
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+
+
+def _picture(file: bytes | None) -> Response:
+    if file is None:
+        raise HTTPException(404)
+    return Response(file, media_type="image/png", headers={"cache-control": PRIVATE})
+
+
+def _json(value: object) -> Response:
+    import orjson
+
+    return Response(orjson.dumps(value), media_type="application/json")

@@ -1,0 +1,148 @@
+"""Pages made of templates: what each shows, and nothing about HTTP."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+
+from agents.board import QuestionView, Status
+from agents.messages import ChoiceMade, Message
+from agents.reception import Images, Reception
+from agents.screens import clock, purpose
+from agents.web.access import Session
+from agents.web.live import Frames, event
+from agents.web.plot import draw
+from agents.web.png import data_uri
+from agents.web.seats import Seat
+from agents.web.timeline import HEADINGS, Entry, newest_table, timeline
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+FEW = 20  # questions or incidents that the overview lists; all of them stand on their own pages
+NEWS = 12  # lines of what happened
+SIDE = 420  # pixels of an enlarged image, at most
+THUMB = 84  # pixels of a small one
+
+WORDS = (("s", "skip"), ("u", "unsure"), ("n", "none of these"))
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of the package, named by its contents so that a browser may keep it for ever."""
+
+    name: str
+    body: bytes
+    kind: str
+
+
+def assets() -> dict[str, Asset]:
+    """Style, scripts and icon by name."""
+    kinds = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    return {path.name: Asset(path.name, path.read_bytes(), kinds[path.suffix]) for path in sorted(STATIC.iterdir()) if path.suffix in kinds}
+
+
+class Views:
+    """Renders. Everything that people wrote is escaped by the template engine."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self.assets = assets()
+        self._engine = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        versions = {name: hashlib.blake2s(asset.body, digest_size=6).hexdigest() for name, asset in self.assets.items()}
+        self._engine.globals["asset"] = lambda name: f"/static/{name}?{versions[name]}"
+        self._engine.filters |= {"clock": clock, "day": lambda utc: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(utc)), "purpose": purpose}
+
+    def page(self, template: str, visitor: Session | None, **fields: Any) -> str:
+        """A whole page for a visitor, or for somebody who is not known."""
+        status = self._reception.board.status()
+        notice = ""
+        if visitor is not None:
+            notice, visitor.notice = visitor.notice, ""
+        around = {"session": visitor, "status": status, "open_count": len(status.questions), "notice": notice}
+        return self._engine.get_template(template).render(around | fields)
+
+    def part(self, template: str, **fields: Any) -> str:
+        """A piece of a page."""
+        return self._engine.get_template(template).render(**fields)
+
+    # --- overview ---
+
+    def now(self) -> dict[str, Any]:
+        """What the overview shows."""
+        board = self._reception.board
+        status = board.status()
+        unsettled = [view for view in status.incidents if not view.outcome]
+        settled = [view for view in status.incidents if view.outcome]
+        return {
+            "status": status, "questions": board.questions()[:FEW], "open_count": len(status.questions), "unsettled": unsettled[::-1],
+            "settled": settled[: -FEW - 1 : -1], "settled_count": len(settled), "plot": draw(board.trace(), status.alarm_line),
+            "news": [text for _, text in board.events(0)[: -NEWS - 1 : -1]],
+        }
+
+    def frames(self) -> Frames:
+        """The messages for open pages, by topic: `now` for the overview, `bar` for every page, `questions` for who answers one."""
+        shown = self.now()
+        board = self._reception.board
+        open_now = [(view.question, len(view.answers)) for view in board.questions()]
+        told = (open_now, shown["status"].counts.get("AnswerRefused", 0), shown["status"].counts.get("QuestionClosed", 0))
+        digest = hashlib.blake2s(repr(told).encode(), digest_size=8).hexdigest()
+        now = f'<hx-partial hx-target="#now" hx-swap="innerMorph">{self.part("now.html", **shown)}</hx-partial>'
+        bar = "".join(
+            f'<hx-partial hx-target="#{place}" hx-swap="textContent">{self.part(template, **shown)}</hx-partial>'
+            for place, template in (("open-count", "open_count.html"), ("heard", "heard.html"))
+        )
+        return {"now": event(now), "bar": event(bar), "questions": event(digest, "questions")}
+
+    # --- questions ---
+
+    def seat(self, seat: Seat, session: Session, images: Images) -> dict[str, Any]:
+        """What a person sees who labels."""
+        labelling = seat.session
+        question, item = labelling.question, labelling.item
+        number, total = labelling.place
+        missing = sum(seq not in question.answers for seq in question.items)
+        following = [seq for seq in question.items if seq not in question.answers and seq != item]
+        others = [view for view in self._reception.board.questions() if view.question != question.question]
+        return {
+            "question": question, "seat": seat, "labelling": labelling, "session": session, "item": item, "number": number, "total": total,
+            "missing": missing, "kept": item in images, "next_items": following[:2], "words": WORDS, "next_question": others[0] if others else None,
+            "by_class": {name: key for key, name in labelling.keys.items()},
+        }
+
+    def decision(self, view: QuestionView, messages: Sequence[Message]) -> dict[str, Any]:
+        """The planner's table, what can be answered, and how it ended."""
+        made = next((one for one in messages if isinstance(one, ChoiceMade) and one.question == view.question), None)
+        return {
+            "question": view, "rows": newest_table(messages, view), "headings": HEADINGS, "closed": self._reception.board.closed(view.question),
+            "made": made, "others": [name for name in view.options if name not in ("approve", "decline")],
+        }
+
+    # --- incidents ---
+
+    def incident(self, name: str, messages: Sequence[Message]) -> dict[str, Any]:
+        """One incident and its story."""
+        return {"incident": self._reception.board.incident(name), "name": name, "entries": timeline(messages), "headings": HEADINGS}
+
+    def report(self, name: str, messages: Sequence[Message]) -> str:
+        """The story as one HTML file that needs nothing else: style and images are in it."""
+        shown = self.incident(name, messages)
+        entries: list[Entry] = shown["entries"]
+        wanted = sorted({label.seq for entry in entries for label in entry.labels})
+        images = self._reception.kept(name, wanted) if wanted else {}
+        pictures = {seq: data_uri(image, THUMB) for seq, image in images.items()}
+        status: Status = self._reception.board.status()
+        style = self.assets["page.css"].body.decode()
+        return self.part("report.html", **shown, status=status, pictures=pictures, style=style, written=time.time())
+
+
+def plain(value: Any) -> Any:
+    """Structs as plain values, for JSON."""
+    return msgspec.to_builtins(value, str_keys=True)
