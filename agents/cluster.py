@@ -1,7 +1,7 @@
 """`python -m agents.cluster`: starts everything, and is the only file that knows everyone.
 
 A local Ray (or `--address`), the first model if there is none, the inference deployment, the four agents with desk and ledger, the
-front desk for consoles; with `--scenario`, the traffic too. Ctrl-C stops cleanly.
+front desk for consoles, the web page; with `--scenario`, the traffic too. Ctrl-C stops cleanly.
 """
 
 import signal
@@ -33,6 +33,7 @@ from agents.state import State, StateError, default_state
 from agents.story import line, tell
 from agents.system import System
 from agents.team import factories
+from agents.web.serve import PORT, open_page
 from models.pipeline import MANIFEST
 from scenarios.errors import DataError, ScenarioError
 from scenarios.replay import HttpClient, Replay, Scenario, Sent, load_scenario
@@ -58,6 +59,9 @@ def main(
     once: Annotated[bool, typer.Option(help="End when the scenario has been replayed (the default scenario, if none is named).")] = False,
     yes_scripted: Annotated[bool, typer.Option(help="Let the scenario's scripted person answer even if there is a terminal.")] = False,
     seed: Annotated[int | None, typer.Option(help="Of the scenario's draws, in place of its own.")] = None,
+    web: Annotated[bool, typer.Option(help="Serve the web page; its link is printed.")] = True,
+    web_host: Annotated[str, typer.Option(help="Where the page is bound; other machines can reach it where this is not loopback.")] = "127.0.0.1",
+    web_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = PORT,
 ) -> None:
     """Supervise an inference deployment: detect drift, ask, decide, fix, verify, keep or undo."""
     stop = threading.Event()
@@ -67,6 +71,8 @@ def main(
         rules = load_policy(policy)
         with State(state or default_state()) as place, ExitStack() as cleanup:
             cluster = Cluster(place, rules, dataset or (wanted.dataset if wanted else "digits"), runtime, base_image, address, cleanup, stop)
+            if web and (page := open_page(cluster.reception, web_host, web_port, _say)):
+                cleanup.callback(page.close)
             code = cluster.play(wanted, report, once=once, scripted=yes_scripted, seed=seed) if wanted else cluster.serve()
     except USAGE as error:
         typer.echo(f"error: {error}", err=True)
@@ -121,8 +127,8 @@ class Cluster:
             thread.start()
             cleanup.callback(thread.join, 30.0)
         cleanup.callback(stop.set)
-        reception = Reception(self.board, ledger, inference, self.system.evidence, self.switchboard.post)
-        desk = FrontDesk(reception, state, self.endpoint.url)
+        self.reception = Reception(self.board, ledger, inference, self.system.evidence, self.switchboard.post)
+        desk = FrontDesk(self.reception, state, self.endpoint.url)
         cleanup.callback(desk.close)
         _say(f"inference answers at {self.endpoint.url}; attach a console with `python -m agents.console --state {state.folder}`")
 

@@ -82,7 +82,8 @@ def open_page(reception: Reception, host: str, port: int, say: Callable[[str], N
     except WebError as error:
         say(f"no web page: {error}")
         return None
-    say(f"open {page.link} to see and to answer, or {page.watch_link} only to watch")
+    say(f"the web page, to see and to answer: {page.link}")
+    say(f"only to watch: {page.watch_link}")
     if host not in LOOPBACK:
         say("this page can be reached from other machines and is not encrypted; whoever has the link can answer")
     return page

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.ray
@@ -92,13 +93,13 @@ def test_a_scenario_is_played_to_its_end_and_the_report_says_what_came_of_it(fol
 def cluster(folder):
     """A cluster that stays up, and the lines that it has printed until it was ready."""
     process = subprocess.Popen(
-        command("agents.cluster", "--runtime", "process", "--state", folder / "state"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
+        command("agents.cluster", "--runtime", "process", "--state", folder / "state", "--web-port", 0), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if "attach a console" in line:
+        if "to see and to answer" in line:
             break
     else:
         pytest.fail("the cluster ended before it was ready:\n" + "".join(lines))
@@ -116,6 +117,12 @@ def test_a_cluster_that_stays_up_serves_consoles_and_traffic_refuses_a_second_on
     status = run("agents.console", "--state", folder / "state", "--json", "status", timeout=60)
     assert json.loads(status.stdout)["pipeline"] == "digits-first", status.stderr
 
+    link = re.search(r"(http://[\d.]+:\d+)/enter\?token=\S+", "".join(lines))
+    page = link[1]
+    with httpx.Client(base_url=page, follow_redirects=True) as browser:
+        assert browser.get("/").status_code == 401
+        assert "digits-first" in browser.post("/enter", data={"token": link[0].split("=")[1], "name": "ana"}).text
+
     second = run("agents.cluster", "--runtime", "process", "--state", folder / "state", timeout=60)
     assert second.returncode == 2
     assert f"in use by process {process.pid}" in second.stderr
@@ -126,7 +133,7 @@ def test_a_cluster_that_stays_up_serves_consoles_and_traffic_refuses_a_second_on
     children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=120) == 0
-    assert not listens(url)
+    assert not listens(url) and not listens(page)
     assert not (folder / "state" / "front_door.json").exists()
     assert [pid for pid in children if alive(pid)] == []
 
