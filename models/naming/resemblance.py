@@ -4,7 +4,8 @@ Clean images are corrupted in every known way at every severity; a window is com
 (`signatures`). How near is near enough, and how much one distance says against another, is learned in the fit itself, on windows of other
 clean images: each is compared with the catalogue as it is (known) and with the catalogue without its own corruption (unlike any). Logistic
 regression on the logarithm of the smallest distance tells the two apart, so no threshold is set by hand. What is as strange as the known
-corruptions are to each other is then seen as strange; what lies between two severities may be, too.
+corruptions are to each other is then seen as strange. That is strict: another way to slant a picture than the known one counts as unlike any
+too; `nearest` says what it reminds of.
 
 Fisher, R. A. (1936). The use of multiple measurements in taxonomic problems. Annals of Eugenics 7(2). Scheirer, W. et al. (2013). Toward open
 set recognition. IEEE Transactions on Pattern Analysis and Machine Intelligence 35(7).
@@ -49,8 +50,8 @@ class Naming:
 
     name: str
     """A corruption of the catalogue, "none" for clean records, or "unlike any"."""
-    severity: int | None
-    """1 (mild) to 5 of the named corruption; None for "none", for "unlike any" and for a corruption without degrees."""
+    severity: float | None
+    """From 1 (mild) to 5, of the named corruption; None for "none", for "unlike any" and for a corruption without degrees."""
     share: float
     """Share of the records that are corrupted so, from 0.1 to 1; 0 for "none", and 1 for "unlike any", where it is not known."""
     confidence: float
@@ -97,8 +98,8 @@ class Resemblance:
     >>> known = Resemblance.fit(load("digits", "train").images, [catalogue()[name] for name in ("stripe", "brightness", "rotate")])
     >>> fresh = load("digits", "test").images
     >>> seen = known.name(corrupt(fresh[:100], "brightness", 3, seed=1))
-    >>> seen.name, seen.severity, seen.share, seen.confidence > 0.9
-    ('brightness', 3, 1.0, True)
+    >>> seen.name, round(seen.severity, 1), round(seen.share, 1), seen.confidence > 0.9
+    ('brightness', 3.0, 1.0, True)
     >>> known.name(fresh[100:200]).name, known.name(255 - fresh[:100]).name
     ('none', 'unlike any')
     """
@@ -160,18 +161,18 @@ class Resemblance:
         """Say what a window looks like whose `image_statistics` [n, d] are already there."""
         signatures, habits = self.signatures, self.habits
         described = signatures.describe(rows)
-        distances, shares = signatures.compare(described.mean(0)[None], np.array([len(described)]))
+        distances, shares, severities = signatures.compare(described.mean(0)[None], np.array([len(described)]))
         distances[:, 0] /= habits.allowance
         kind, best = int(distances[0].argmin()), signatures.best(distances)[0]
         odds = (best.min() / best) ** habits.steepness
         known = float(expit(habits.slope * np.log(best.min()) + habits.offset))
         parts = dict(zip(signatures.names, (known * odds / odds.sum()).tolist(), strict=True)) | {UNLIKE_ANY: 1 - known}
-        nearest, severity = signatures.kinds[kind]
+        nearest, _ = signatures.kinds[kind]
         name = nearest if known >= 0.5 else UNLIKE_ANY
         degrees = sum(one == name for one, _ in signatures.kinds)
         share = {NONE: 0.0, UNLIKE_ANY: 1.0}.get(name, float(shares[0, kind]))
         others = sorted(((other, p) for other, p in parts.items() if other != name), key=lambda pair: -pair[1])
-        return Naming(name, severity if degrees > 1 else None, share, parts[name], float(best.min()), nearest, tuple(others))
+        return Naming(name, float(severities[0, kind]) if degrees > 1 else None, share, parts[name], float(best.min()), nearest, tuple(others))
 
     def save(self, path: Path) -> None:
         """Write the fit to `path` as npz without pickle (some ten MB); the parent folder must exist. The file appears whole or not at all."""
