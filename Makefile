@@ -1,7 +1,7 @@
 # Needs git, make and Python 3.11, 3.12 or 3.13; everything else is fetched into .venv (and .uv) by the first target that needs it.
 #
 #   make run SCENARIO=fog DATASET=mnist RUNTIME=process STATE=/tmp/state REPORT=report.json
-#   make test ARGS='-m "not (docker or ray or training or slow)"'      # the fast ones
+#   make test ARGS='-m "not (docker or ray or training or slow or browser)"'      # the fast ones
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,7 +14,7 @@ READY := .venv/.ready
 ROOMS := agents workflows models scenarios
 LABEL := scanflow.project=scanflow-agents
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 15
@@ -33,6 +33,9 @@ lint: $(READY) ## ruff, mypy --strict, and the direction of imports
 
 bench: $(READY) ## measure what the project promises; prints a table, writes JSON (ARGS are handed on)
 	@for program in benchmarks/[a-z]*.py; do $(PYTHON) -m "benchmarks.$$(basename "$$program" .py)" $(ARGS); done
+
+screenshots: $(READY) ## draw the web page's views into docs/images (needs Chromium and its driver)
+	@$(PYTHON) -m tests.web.screenshots docs/images
 
 clean: ## remove what make made: environments, caches, containers; what a run saved (scanflow-state) stays
 	@rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -17,14 +17,16 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.web.chromium import browser_error
+
 hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
 if (ROOT.parent / "shared" / "data").is_dir():
     os.environ.setdefault("SCANFLOW_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
 
-ORDER = ("slow", "training", "docker", "ray")  # after the unmarked ones; a test counts as its last mark in this row
-SECONDS = {"slow": 300, "training": 300, "docker": 300, "ray": 600}  # until a test of this kind is ended, where it names no time itself
+ORDER = ("browser", "slow", "training", "docker", "ray")  # after the unmarked ones; a test counts as its last mark in this row
+SECONDS = {"browser": 120, "slow": 300, "training": 300, "docker": 300, "ray": 600}  # until a test of this kind is ended, where it names no time itself
 
 
 def kind(item: pytest.Item) -> int:
@@ -53,18 +55,19 @@ def engine_error() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first, Ray last; a longer limit for the long ones; container tests only where an engine answers.
+    """Fast tests first, Ray last; a longer limit for the long ones; container and browser tests only where there is an engine, a browser.
 
-    SCANFLOW_ENGINE=required (set by .ci/run once an engine answers) turns the skip into a failure.
+    SCANFLOW_ENGINE=required and SCANFLOW_BROWSER=required (set by .ci/run once they are there) turn the skip into a failure.
     """
     items.sort(key=kind)  # stable: within a kind, the order of the files stays
     for item in items:
         if kind(item) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(SECONDS[ORDER[kind(item) - 1]]))
-    containers = [item for item in items if item.get_closest_marker("docker")]
-    if containers and os.environ.get("SCANFLOW_ENGINE") != "required" and (reason := engine_error()):
-        for item in containers:
-            item.add_marker(pytest.mark.skip(reason=reason))
+    for mark, variable, error in (("docker", "SCANFLOW_ENGINE", engine_error), ("browser", "SCANFLOW_BROWSER", browser_error)):
+        marked = [item for item in items if item.get_closest_marker(mark)]
+        if marked and os.environ.get(variable) != "required" and (reason := error()):
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

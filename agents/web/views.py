@@ -108,8 +108,9 @@ class Views:
         labelling = seat.session
         question, item = labelling.question, labelling.item
         number, total = labelling.place
-        missing = sum(seq not in question.answers for seq in question.items)
-        following = [seq for seq in question.items if seq not in question.answers and seq != item]
+        now = self._reception.board.question(question.question) or question  # the session's own is as it was at first
+        missing = sum(seq not in now.answers for seq in question.items)
+        following = [seq for seq in question.items if seq not in now.answers and seq != item]
         others = [view for view in self._reception.board.questions() if view.question != question.question]
         return {
             "question": question, "seat": seat, "labelling": labelling, "session": session, "item": item, "number": number, "total": total,

@@ -1,0 +1,73 @@
+"""`python -m tests.web.screenshots FOLDER`: each view of the web page as a PNG file, from an office with real digits in it."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from agents.web.serve import WebPage
+from tests.web.chromium import browser_error, chromium, resize
+from tests.web.scene import APPROVE, AUDIT, Scene
+
+DESK, PHONE = (1100, 780), (375, 740)
+DRAWN = "return document.readyState === 'complete' && [...document.images].every(one => one.complete || !one.offsetParent)"  # but for folded ones
+
+
+class Camera:
+    """Takes pictures of a page in one browser."""
+
+    def __init__(self, driver, page, folder):
+        self._driver, self._page, self._folder = driver, page, folder
+        driver.get(page.link)
+        driver.find_element(By.ID, "name").send_keys("ana")
+        driver.find_element(By.CSS_SELECTOR, "button").click()
+
+    def take(self, name, address, size=DESK, *, whole=False, before=""):
+        driver = self._driver
+        resize(driver, *size, scale=2, phone=size == PHONE)
+        driver.get(self._page.address + address)
+        if before:
+            driver.execute_script(before)
+        if whole:
+            resize(driver, size[0], driver.execute_script("return document.documentElement.scrollHeight"), scale=2, phone=size == PHONE)
+        WebDriverWait(driver, 10).until(lambda _: driver.execute_script(DRAWN))
+        (self._folder / f"{name}.png").write_bytes(driver.get_screenshot_as_png())
+        print(self._folder / f"{name}.png")
+
+
+def main(folder):
+    """Play an incident and take a picture of each view when there is something to see."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as state, Scene(Path(state)) as office, chromium() as light, chromium(dark=True) as dark:
+        page = WebPage(office.reception, port=0)
+        try:
+            day, night = Camera(light, page, folder), Camera(dark, page, folder)
+            office.watch()
+            office.analyse()
+            office.ask_labels(AUDIT)
+            for seq, answer in zip(list(office.images)[:6], office.answers, strict=False):
+                office.reception.answer(AUDIT, answer, "ana", seq)
+            day.take("label", f"/question/{AUDIT}", (1100, 720))
+            day.take("label-phone", f"/question/{AUDIT}", PHONE)
+            day.take("overview", "/", whole=True)
+            day.take("overview-phone", "/", PHONE)
+            office.answer_all(AUDIT, "ana")
+            office.assess()
+            office.measure()
+            day.take("decision", f"/question/{APPROVE}", whole=True)
+            night.take("decision-dark", f"/question/{APPROVE}", whole=True)
+            office.reception.answer(APPROVE, "approve", "ana", reason="the classifier stays as it was certified")
+            office.mend()
+            day.take("incident", "/incident/digits-1", whole=True, before="document.querySelectorAll('.story .asked details')[0].open = true")
+            day.take("incident-phone", "/incident/digits-1", PHONE)
+            night.take("overview-dark", "/", whole=True)
+        finally:
+            page.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or (reason := browser_error()):
+        raise SystemExit("usage: python -m tests.web.screenshots FOLDER" if len(sys.argv) != 2 else reason)
+    main(Path(sys.argv[1]))
