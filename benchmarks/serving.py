@@ -213,10 +213,10 @@ def main(
                     "latency": {str(batch): measure_latency(url, batch, seconds) for batch in (1, 32)},
                     "swaps": measure_swaps(url, inference, second, 10),
                 }
-                state = Path(place) / "cluster"
-                with cluster(state, endpoint.runtime) as watched:
-                    inference.activate(inference.load(state / "pipelines" / "digits-first"))
-                    result["supervision"] = measure_supervision(watched, url, rounds, seconds)
+            deployment.stop()
+            with cluster(Path(place) / "cluster", endpoint.runtime) as watched:
+                alone = deployment.start(Path(place) / "cluster" / "pipelines" / "digits-first").url
+                result["supervision"] = measure_supervision(watched, alone, rounds, seconds)
         finally:
             deployment.stop()
     _show(console, result)

@@ -56,7 +56,7 @@ def transferred(context: RemedyContext, steps: int) -> Classifier:
     model = copy.deepcopy(context.classifier).eval().requires_grad_(requires_grad=False)
     last = [*model.to_latent.parameters(), *model.to_logits.parameters()]
     for value in last:
-        value.requires_grad_(requires_grad=True)
+        value.requires_grad = True
 
     def loss() -> Tensor:
         seen, recalled = taught.draw(TAUGHT), clean.draw(CLEAN)
