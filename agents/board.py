@@ -12,9 +12,10 @@ from agents.messages import (
     AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, IncidentClosed, IncidentOpened, LabelGiven,
     LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, Tick, WindowObserved,
 )
-from agents.story import line
+from agents.story import QUIET, line
 
 EVENTS = 2000
+NEWS = 50
 TRACE = 600  # points of evidence that are kept; beyond, every second one of them goes
 
 
@@ -95,6 +96,7 @@ class Board:
         self._marks: deque[Mark] = deque(maxlen=TRACE)
         self.changes = 0  # grows with every message that may change what people see
         self._events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
+        self._news: deque[tuple[float, str]] = deque(maxlen=NEWS)
         self._number = 0
         self._outcomes: dict[str, str] = {}  # id of an offered answer -> why it was refused, or nothing
         self._counts: dict[str, int] = {}
@@ -108,11 +110,13 @@ class Board:
             if not message.transient and (text := line(message)):
                 self._number += 1
                 self._events.append((self._number, text))
+                if not isinstance(message, QUIET):
+                    self._news.append((message.time, text))
             if not isinstance(message, Tick | WindowObserved):
                 self.changes += 1
                 self._changed.notify_all()
 
-    def _fold(self, message: Message) -> None:
+    def _fold(self, message: Message) -> None:  # noqa: C901 - one case a type, nothing else
         match message:
             case AskLabels():
                 self._questions[message.question] = QuestionView(
@@ -212,6 +216,11 @@ class Board:
         """Numbered lines of what happened after event `after`."""
         with self._changed:
             return [event for event in self._events if event[0] > after]
+
+    def news(self, count: int) -> list[tuple[float, str]]:
+        """The newest `count` lines of what happened, with their times, newest first; answers to single images are not among them."""
+        with self._changed:
+            return list(self._news)[: -count - 1 : -1]
 
     def outcome_of(self, answer: str, timeout: float) -> str | None:
         """Why an offered answer was refused, "" if it was taken, None if nobody has dealt with it within `timeout` seconds."""

@@ -63,7 +63,7 @@ class Entry:
     table: tuple[Row, ...] = ()
 
 
-HEADINGS = ("accuracy on drift", "interval", "clean", "ms added", "seconds", "labels")
+HEADINGS = ("on drift", "interval", "clean", "ms added", "seconds", "labels")
 
 
 def timeline(messages: Sequence[Message]) -> list[Entry]:

@@ -84,7 +84,7 @@ class Views:
         return {
             "status": status, "questions": board.questions()[:FEW], "open_count": len(status.questions), "unsettled": unsettled[::-1],
             "settled": settled[: -FEW - 1 : -1], "settled_count": len(settled), "plot": draw(board.trace(), status.alarm_line),
-            "news": [text for _, text in board.events(0)[: -NEWS - 1 : -1]],
+            "news": board.news(NEWS),
         }
 
     def frames(self) -> Frames:

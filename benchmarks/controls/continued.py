@@ -3,6 +3,9 @@
 The same optimizer, schedule, number of steps and of images a step, and augmentation as the remedy `fine_tune`, started from the live
 weights, but every image is a clean one with its label. A remedy is worth only what it gains beyond this.
 
+It does not mend noise or lost contrast (it costs: impulse noise 0.345 to 0.103 on held-out MNIST training images). Against geometry the
+augmentation alone goes far (translate 0.758 to 0.939, where `fine_tune` with 20 labels gets 0.971), so there this is the control that counts.
+
 Oliver, A., Odena, A., Raffel, C., Cubuk, E., Goodfellow, I. (2018). Realistic evaluation of deep semi-supervised learning algorithms.
 NeurIPS. (A method that learns from unlabelled data is to be compared with the same training, as well tuned, without these data.)
 """

@@ -9,6 +9,9 @@ Two parts of the demo made it worse and are no part of its idea. It scaled the e
 drift of all images: left out. It widened the quantiles to 15 % and 85 % whenever less than 40 % of the batch was flagged, so that 30 % of
 the training images are: only with `widens=True`. Its autoencoder was hardly trained; this one is the project's.
 
+On 10,000 held-out clean MNIST images 12 % are flagged, so 82 % of the batches of 300 and all batches of 1000 retrain; as the demo widens,
+33 % are flagged and all batches retrain.
+
 Bravo-Rocca, G. et al. (2021). Scanflow: a multi-graph framework for machine learning workflow management, supervision, and debugging.
 The numbers are those of its published code (gusseppe/scanflow, examples/demo_mnist; bsc-scanflow/scanflow, examples/mnist), of which there
 are several versions: one starts at the 20 % and 80 % quantiles, and it draws picks by the density of their errors, not evenly.

@@ -7,6 +7,9 @@ that any remedy without labels has to beat beyond recalibration. It has no gate:
 One thing differs from the paper, which normalises each test batch by itself as long as it runs: a pipeline must answer single images, so
 at the end the statistics of the whole stream are kept.
 
+Ten corruptions of 1,500 held-out MNIST training images, mean accuracy: as is 0.606, recalibrated 0.878, one pass 0.878, five 0.880, twenty
+0.886. Twenty passes lift stripe from 0.803 to 0.911 and let fog fall from 0.607 to 0.515, so report both ends: `passes=1` and `passes=20`.
+
 Wang, D., Shelhamer, E., Liu, S., Olshausen, B., Darrell, T. (2021). Tent: fully test-time adaptation by entropy minimization. ICLR.
 """
 

@@ -47,6 +47,7 @@ class Office:
         self.state, self.images, self.enough, self.rival = State(folder), images, enough, rival or {}
         self.taken: list[tuple[int, int | None]] = []
         self.undoable = True
+        self.ahead = 0.0  # seconds that this office's clock is ahead
         self.closed: dict[str, str] = {}
         self.messages: list[Message] = []
         self.board, self._desk, self._count = Board("digits"), Desk("digits"), 0
@@ -72,7 +73,7 @@ class Office:
         if isinstance(message, AnswerOffered) and (quicker := self.rival.pop(message.seq, None)):
             queue.insert(0, msgspec.structs.replace(message, id="bob's", by="bob", answer=quicker))
         while queue:
-            now = msgspec.structs.replace(queue.pop(0), time=time.time())
+            now = msgspec.structs.replace(queue.pop(0), time=time.time() + self.ahead)
             self.messages.append(now)
             self.board.listen(now)
             if isinstance(now, LabelGiven):
@@ -88,10 +89,11 @@ class Office:
                 refusal = AnswerRefused(**about, question="undo", by=now.by, reason="there is no pipeline before the live one")
                 queue.append(DeployPipeline(**about, pipeline="digits-old", reason="undone") if self.undoable else refusal)
 
-    def say(self, kind: type[Message], **fields) -> None:
+    def say(self, kind: type[Message], source: str = "checker", incident: str | None = None, **fields) -> None:
         self._count += 1
-        about = "" if kind is PipelineLive else "digits-1"
-        self.post(kind(id=f"m{self._count}", source="checker", deployment="digits", incident=about, **fields))
+        if incident is None:
+            incident = "" if kind is PipelineLive else "digits-1"
+        self.post(kind(id=f"m{self._count}", source=source, deployment="digits", incident=incident, **fields))
 
     def live(self, pipeline: str = "digits-first") -> None:
         self.say(PipelineLive, pipeline=pipeline, previous="", reference="r", base=pipeline, gated=False, since=1, version="1", reason="started")

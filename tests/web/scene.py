@@ -29,7 +29,7 @@ class Scene(Office):
 
     def watch(self):
         """Clean records, then drifted ones, until the alarm."""
-        self.say(PolicySet, policy={"detection": {"run_length": 1e6}})
+        self.say(PolicySet, "system", "", policy={"detection": {"run_length": 1e6}})
         self.say(PipelineLive, pipeline="digits-first", previous="", reference="digits-first", base="digits-first", gated=False, since=1, version="1", reason="the first model")
         for cursor in range(30, 900, 30):
             self.evidence(cursor, max(0.0, 1.1 + (cursor * 7919 % 13 - 6) / 6))
@@ -43,6 +43,7 @@ class Scene(Office):
         self.say(EvidenceUpdated, cursor=cursor, log_evidence=value)
 
     def analyse(self):
+        self.ahead += 12
         self.say(
             WindowAnalysed, window="window", last=1500, records=600, mmd=0.0831, mmd_p=0.002, ks=0.71, ks_p=0.001, clean_accuracy=0.993,
             estimated_accuracy=0.561, estimate_error=0.08, audit=tuple(self.images)[:6], teaching=tuple(self.images)[6:], predicted={}, classes=DIGITS,
@@ -71,26 +72,30 @@ class Scene(Office):
             ("retrain", 0.937, (0.73, 0.98), 0.424, (0.287, 0.470), 0.9867, 0.0066, 0.0, 49, 34),
         )  # fmt: skip
         for name, *_, seconds, _labels in rows[1:]:
-            self.say(PrepareRemedy, remedy=name, base="digits-first", pipeline=f"digits-1-{name}", window="window", teaching=(), seed=0)
-            self.say(RemedyPrepared, remedy=name, pipeline=f"digits-1-{name}", accuracy_clean=0.99, clean_loss=0.0, latency_added=0.0, seconds=seconds, version="2")
+            self.ahead += 0.1
+            self.say(PrepareRemedy, "improver", remedy=name, base="digits-first", pipeline=f"digits-1-{name}", window="window", teaching=(), seed=0)
+            self.ahead += seconds
+            self.say(RemedyPrepared, "workshop", remedy=name, pipeline=f"digits-1-{name}", accuracy_clean=0.99, clean_loss=0.0, latency_added=0.0, seconds=seconds, version="2")
         remedies = tuple(
             Remedy(name=name, pipeline=f"digits-1-{name}", accuracy_drift=drift, interval=interval, gain=gain, gain_interval=gains, accuracy_clean=clean, clean_loss=loss, latency_added=latency, seconds=seconds, labels=labels)
             for name, drift, interval, gain, gains, clean, loss, latency, seconds, labels in rows
         )
-        self.say(RemediesMeasured, remedies=remedies, base="digits-first", after=1500, labels_used=14)
+        self.say(RemediesMeasured, "improver", remedies=remedies, base="digits-first", after=1500, labels_used=14)
         verdicts = {
             "filter": "fits, utility +0.451, the highest", "fine_tune": "fits, utility +0.422", "recalibrate": "no certain gain: interval -0.012 to +0.310",
             "retrain": "loses 0.0066 on clean data, more than 0.005",
         }  # fmt: skip
         reason = "gains +0.452 on drifted data (interval +0.365 to +0.485), costs 0.0000 on clean data and 0.43 ms a request"
-        self.say(RemedyChosen, remedy="filter", pipeline="digits-1-filter", reason=reason, verdicts=verdicts)
+        self.say(RemedyChosen, "planner", remedy="filter", pipeline="digits-1-filter", reason=reason, verdicts=verdicts)
         text = f"I would apply filter: it {reason}. Approve, choose another, or decline?"
-        self.say(AskChoice, question=APPROVE, options=("approve", "fine_tune", "decline"), default="decline", text=text, deadline=900.0)
+        self.say(AskChoice, "planner", question=APPROVE, options=("approve", "fine_tune", "decline"), default="decline", text=text, deadline=900.0)
 
     def mend(self):
         """The filter goes live, is verified, and the incident closes."""
-        self.say(PipelineLive, pipeline="digits-1-filter", previous="digits-first", reference="digits-first", base="digits-first", gated=True, since=1710, version="2", reason="filter for digits-1, provisional")
+        self.ahead += 20
+        self.say(PipelineLive, "deployment", "digits-1", pipeline="digits-1-filter", previous="digits-first", reference="digits-first", base="digits-first", gated=True, since=1710, version="2", reason="filter for digits-1, provisional")
         for cursor in range(1710, 2600, 30):
             self.evidence(cursor, max(0.0, 26 * 0.5 ** ((cursor - 1710) / 60) + (cursor * 7919 % 13) / 12))
-        self.say(RemedyVerified, pipeline="digits-1-filter", helped=True, gain=0.43, gain_interval=(0.31, 0.48), labels_used=10)
-        self.say(IncidentClosed, outcome="verified", reason="digits-1-filter gains +0.430 on fresh drifted records")
+        self.ahead += 35
+        self.say(RemedyVerified, "planner", pipeline="digits-1-filter", helped=True, gain=0.43, gain_interval=(0.31, 0.48), labels_used=10)
+        self.say(IncidentClosed, "planner", outcome="verified", reason="digits-1-filter gains +0.430 on fresh drifted records")

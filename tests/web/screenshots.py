@@ -48,16 +48,19 @@ def main(folder):
             office.analyse()
             office.ask_labels(AUDIT)
             for seq, answer in zip(list(office.images)[:6], office.answers, strict=False):
+                office.ahead += 1.5
                 office.reception.answer(AUDIT, answer, "ana", seq)
             day.take("label", f"/question/{AUDIT}", (1100, 720))
             day.take("label-phone", f"/question/{AUDIT}", PHONE)
             day.take("overview", "/", whole=True)
             day.take("overview-phone", "/", PHONE)
+            office.ahead += 21
             office.answer_all(AUDIT, "ana")
             office.assess()
             office.measure()
             day.take("decision", f"/question/{APPROVE}", whole=True)
             night.take("decision-dark", f"/question/{APPROVE}", whole=True)
+            office.ahead += 48
             office.reception.answer(APPROVE, "approve", "ana", reason="the classifier stays as it was certified")
             office.mend()
             day.take("incident", "/incident/digits-1", whole=True, before="document.querySelectorAll('.story .asked details')[0].open = true")
