@@ -95,6 +95,12 @@ def test_pixelate_and_jpeg_are_those_of_pillow(pictures):
     assert np.allclose(coding.pixelate(wide, 0.5, RNG())[0, :, :, 0] * 255, [[70, 70, 110, 110, 150, 150]] * 2)
 
 
+def test_no_pixel_of_an_even_picture_loses_a_level_to_defocus():
+    every = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1) * np.ones((1, 5, 5, 3), np.uint8)
+    for severity in (1, 2, 3, 5):  # at 4 the published weights fall short of 1
+        assert np.array_equal(of("defocus_blur", every, severity), every), severity
+
+
 def test_defocus_at_severity_four_spreads_a_pixel_over_a_cross_and_at_five_over_a_square():
     dot = np.zeros((1, 9, 9), np.uint8)
     dot[0, 4, 4] = 255
@@ -209,6 +215,24 @@ def test_a_drop_of_water_is_lit_from_the_upper_left_and_dark_where_there_is_none
     assert not light[0][layer[0] == 0].any()
     upper_left, lower_right = light[0, 6:12, 6:12].mean(), light[0, 12:18, 12:18].mean()
     assert upper_left > 1.2 * lower_right
+
+
+def test_water_measures_distances_as_opencv_does():
+    """By steps of 1, diagonal ones of 1.4 and knight's moves of 2.1969, to the nearest edge of the same image, and up to 20."""
+    edges = np.zeros((3, 5, 30), bool)
+    edges[0, 0, 0] = edges[2, 4, 29] = True
+    far = spatter.distances(edges)
+    assert far[0, :3, :4].round(4).tolist() == [[0, 1, 2, 3], [1, 1.4, 2.1969, 3.1969], [2, 2.1969, 2.8, 3.5969]]
+    assert far[0, 4, 2] == pytest.approx(2 * 2.1969) and far[0, 0, 29] == 20
+    assert (far[1] == 20).all(), "an image without an edge is not measured by its neighbours'"
+    assert np.array_equal(far[2], far[0, ::-1, ::-1])
+
+
+def test_the_mean_of_whole_numbers_is_whole_where_it_should_be():
+    levels = RNG(0).integers(0, 21, (20, 32, 32))
+    framed = np.pad(levels, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    nine = sum(framed[:, row : row + 32, column : column + 32] for row in range(3) for column in range(3))
+    assert np.array_equal(np.floor(spatter._mean(levels.astype(float))), nine // 9)
 
 
 @pytest.fixture

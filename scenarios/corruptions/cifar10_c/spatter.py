@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate, distance_transform_edt, gaussian_filter, sobel, uniform_filter
+from scipy.ndimage import correlate, distance_transform_edt, gaussian_filter, sobel
 
 from scenarios.corruptions.cifar10_c.snow import LUMINANCE
 from scenarios.corruptions.mnist_c.canny_edges import linked
@@ -43,11 +43,11 @@ def water(layer: Floats) -> Floats:
     """Light and shade [n, h, w], 0 to 1, of drops whose thickness [n, h, w] is 0 to 1 and 0 where there is none.
 
     The distance to the nearest edge of a drop, spread over all levels, is lit from a side and multiplied by the thickness. The steps and
-    their rounding to whole levels are OpenCV's in the published generator; only the distance, which is approximated there, is exact here.
+    their rounding to whole levels are OpenCV's in the published generator.
     """
+    # The rare drop that is thicker than 1 stays the thickest; in the published generator it starts again at 0.
     thickness = np.floor(np.clip(layer, 0, 1) * 255)
-    far = np.minimum(_distance(_edges(thickness)), _FURTHEST)
-    spread = _equalised(np.floor(_mean(far)))
+    spread = _equalised(np.floor(_mean(distances(_edges(thickness)))))
     lit = np.clip(correlate(spread, _RELIEF[None], mode="mirror"), 0, 255)
     light = thickness * np.rint(_mean(lit))
     brightest = light.max(axis=(1, 2), keepdims=True)
@@ -55,8 +55,8 @@ def water(layer: Floats) -> Floats:
 
 
 def _mean(images: Floats) -> Floats:
-    """Of 3x3 pixels."""
-    return np.asarray(uniform_filter(images, (0, 3, 3), mode="mirror"))
+    """Of 3x3 pixels; by way of float32, as OpenCV has it, so that the mean of whole numbers does not fall short of a whole number."""
+    return (correlate(images, np.ones((1, 3, 3)), mode="mirror") / 9).astype(np.float32).astype(np.float64)
 
 
 def _edges(levels: Levels) -> NDArray[np.bool_]:
@@ -79,12 +79,22 @@ def _edges(levels: Levels) -> NDArray[np.bool_]:
     return linked(thin, steepness > _HIGH)
 
 
-def _distance(edges: NDArray[np.bool_]) -> Floats:
-    """Of every pixel [n, h, w] to the nearest edge of its image, in pixels; very far where there is none."""
+def distances(edges: NDArray[np.bool_]) -> Floats:
+    """Of every pixel [n, h, w] to the nearest edge of its image, in pixels as OpenCV counts them, and at most 20.
+
+    It goes by steps to the eight neighbours, which measure 1 and 1.4, and by knight's moves of 2.1969.
+
+    >>> distances(np.array([[[True, False, False], [False, False, False]], [[False] * 3] * 2])).tolist()
+    [[[0.0, 1.0, 2.0], [1.0, 1.4, 2.1969]], [[20.0, 20.0, 20.0], [20.0, 20.0, 20.0]]]
+    """
     if not edges.any():
-        return np.full(edges.shape, np.inf)
+        return np.full(edges.shape, float(_FURTHEST))
     # One image lies so far from the next that no pixel is nearer to an edge there.
-    return np.asarray(distance_transform_edt(~edges, sampling=(1e6, 1, 1)))
+    nearest = distance_transform_edt(~edges, sampling=(1e6, 1, 1), return_distances=False, return_indices=True)
+    image, *way = np.abs(np.indices(edges.shape) - nearest)
+    long, short = np.maximum(*way), np.minimum(*way)
+    steps = np.where(long >= 2 * short, long - 2 * short + 2.1969 * short, 2.1969 * (long - short) + 1.4 * (2 * short - long))
+    return np.where(image > 0, _FURTHEST, np.minimum(steps, _FURTHEST))
 
 
 def _equalised(levels: Levels) -> Levels:
