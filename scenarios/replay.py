@@ -67,6 +67,7 @@ class Replay:
     Raises
     ------
     DataError : the data set cannot be read.
+    ScenarioError : a corruption of the scenario is not for images of this data set, such as one for colour on grey ones.
     """
 
     def __init__(
@@ -81,6 +82,8 @@ class Replay:
         self.scenario, self.client = scenario, client
         self.seed = scenario.seed if seed is None else seed
         self.source = Source(dataset_name or scenario.dataset, root, pool)
+        for segment in scenario.segment:
+            self.source.check(segment)
         self.failed = 0
         self._true_labels: dict[int, int] = {}
         self._fresh_draws = 0

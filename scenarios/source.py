@@ -38,6 +38,17 @@ class Source:
         self.classes = test.classes
         self.stream, self.fresh = (test.images[0::2], test.labels[0::2]), (test.images[1::2], test.labels[1::2])
 
+    def check(self, segment: Segment) -> None:
+        """Raise ScenarioError if the segment's corruption is none for images such as these, so that nobody learns of it halfway."""
+        if segment.kind in {"clean", "unknown class"} or segment.corruption in self.pool:
+            return
+        images = self.pool["none"][0] if "none" in self.pool else self.stream[0]
+        try:
+            corrupt(images[:1], segment.corruption, segment.severity, seed=0)
+        except ValueError as error:
+            msg = f"{self.dataset} cannot have the corruption of this scenario: {error} Name another data set or another corruption."
+            raise ScenarioError(msg) from error
+
     def draw(self, segment: Segment, first: int, count: int, generator: np.random.Generator) -> tuple[Images, Labels, NDArray[np.bool_]]:
         """Draw records `first` to `first + count - 1` of a segment, with replacement, from the stream half.
 

@@ -252,3 +252,18 @@ def test_letters_are_drawn_to_any_size_and_differ_from_each_other():
 def test_a_scenario_is_data_and_survives_being_written_and_read():
     written = msgspec.to_builtins(scenario(Segment(records=5, corruption="fog", share=(0.0, 1.0))))
     assert msgspec.convert(written, Scenario).segment[0].share == (0.0, 1.0)
+
+
+def test_a_corruption_that_is_not_for_the_data_set_is_refused_before_the_first_image():
+    client = Memory()
+    told = r"digits cannot have the corruption of this scenario: cifar10_c/saturate is defined for colour images .* got grey images \[1, 28, 28\]"
+    with pytest.raises(ScenarioError, match=told):
+        Replay(scenario(Segment(records=20), Segment(records=20, corruption="cifar10_c/saturate")), client)
+    assert not client.sent
+
+
+def test_ready_images_of_a_corruption_need_not_be_makeable():
+    ready = DIGITS.images[:4], DIGITS.labels[:4], DIGITS.images[:4], DIGITS.labels[:4]
+    client = Memory()
+    run_all(Replay(scenario(Segment(records=20, corruption="cifar10_c/saturate")), client, pool={"cifar10_c/saturate": ready}))
+    assert len(client.images) == 20
