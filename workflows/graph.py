@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 import networkx as nx
 
+from workflows.words import nearest
+
 Ports = dict[str, str]  # the name of each port, and the type of the artefact that passes through it
 Params = dict[str, Any]  # what JSON and TOML have in common: bool, int, float, str, lists and tables of these
 
@@ -288,13 +290,12 @@ class Builder:
         from workflows.graph_check import check_new_name
 
         check_new_name(name, {known: SECTIONS[place] for place, nodes in self._nodes.items() for known in nodes}, SECTIONS[section])
+        if wrong := next((key for key in fields if key not in kind.__struct_fields__), None):
+            raise GraphError(f"{SECTIONS[section]} {name!r} has no {wrong!r}{nearest(wrong, kind.__struct_fields__)}")
         try:
-            self._nodes[section][name] = kind(**fields)
-        except TypeError as error:
-            from workflows.words import nearest
-
-            wrong = next((key for key in fields if key not in kind.__struct_fields__), "")
-            raise GraphError(f"{SECTIONS[section]} {name!r} has no {wrong!r}{nearest(wrong, kind.__struct_fields__)}") from error
+            self._nodes[section][name] = msgspec.convert(fields, kind)
+        except msgspec.ValidationError as error:
+            raise GraphError(f"{SECTIONS[section]} {name!r}: {error}") from error
         return self
 
 

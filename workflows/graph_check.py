@@ -109,7 +109,7 @@ def _check_node(graph: Graph, name: str, node: Node) -> None:
 def _check_step(step: Step, where: str) -> None:
     if bool(step.command) == bool(step.call):
         raise GraphError(f'{where} needs either command = ["PROGRAM", ...] or call = "package.module:function", and not both')
-    if step.call and not re.fullmatch(r"[\w.]+:\w+", step.call):
+    if step.call and not re.fullmatch(r"[\w.]+:(\w+|<locals>)(\.(\w+|<locals>))*", step.call):
         raise GraphError(f'{where}: call = {step.call!r} names no function; write "package.module:function"')
     if step.retries < 0 or not 0 <= step.backoff < math.inf or not 0 <= step.timeout < math.inf:
         raise GraphError(f"{where}: retries, backoff and timeout are numbers from 0 on (timeout = 0: no limit)")

@@ -73,7 +73,9 @@ def find(call: str) -> Callable[..., Any]:
         return _known[call]
     module, _, name = call.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
     except ImportError as error:
         place = "it is looked for in the graph's folder and on PYTHONPATH"
         raise StepError(f"{call!r}: the module {module!r} cannot be imported ({error}); {place}") from error

@@ -1,0 +1,101 @@
+"""What belongs to the code of a step: when it changes, the step is another one and must run again.
+
+For a Python module these are its own source and that of the modules of the same project that it imports, directly and by detours.
+Installed libraries are part of the environment instead, where their versions count.
+"""
+
+import ast
+import hashlib
+import inspect
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflows.artefacts import digest
+from workflows.step import StepError, find
+
+
+def call_digest(call: str, base: Path) -> str | None:
+    """A digest of the code behind "module:function"; None if its source cannot be found. `base` is the graph's folder."""
+    module = call.partition(":")[0]
+    files = sources(module, [base, *map(Path, sys.path)])
+    if files:
+        return _joined(call, *(f"{name} {digest(file)}" for name, file in files.items()))
+    try:  # from a notebook or a terminal: all there is of it is the function
+        return _joined(call, inspect.getsource(find(call)))
+    except (OSError, TypeError, StepError):
+        return None
+
+
+def command_digest(command: Sequence[str], base: Path) -> str:
+    """A digest of a command line, of the files that it names, and of the module behind `python -m`."""
+    parts = []
+    for before, word in zip(("", *command), command, strict=False):
+        if (file := base / word).is_file():
+            parts.append(f"{word} {digest(file)}")
+        elif before == "-m":
+            parts += [f"{name} {digest(file)}" for name, file in sources(word, [base, *map(Path, sys.path)]).items()]
+    return _joined(*command, *parts)
+
+
+def files_digest(files: Sequence[str], base: Path) -> str:
+    """A digest of further files of a step. Raises FileNotFoundError."""
+    return _joined(*(f"{name} {digest(base / name)}" for name in files))
+
+
+def sources(module: str, path: Sequence[Path]) -> dict[str, Path]:
+    """The source files of `module` and of what it imports from the same root folder, by module; empty if it is not on `path`.
+
+    >>> list(sources("workflows.words", [Path(".")]))
+    ['workflows', 'workflows.words']
+    """
+    libraries = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
+    for root in path:
+        if root in libraries or not root.is_dir():
+            continue
+        if _file(root, module) is not None:
+            return _followed(root, module)
+    return {}
+
+
+def _followed(root: Path, module: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        for part in (name.rsplit(".", count)[0] for count in range(name.count("."), -1, -1)):  # importing a.b runs a first
+            file = _file(root, part)
+            if file is not None and part not in found:
+                found[part] = file
+                waiting += _imported(file, part)
+    return found
+
+
+def _file(root: Path, module: str) -> Path | None:
+    place = root.joinpath(*module.split("."))
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
+
+
+def _imported(file: Path, module: str) -> list[str]:
+    """The modules that a source file imports, as far as its text tells; names that are no modules are among them, and do no harm."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return []  # it cannot be imported either: the step will say so
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = node.module or ""
+            if node.level:
+                package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+                above = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1])
+                start = f"{above}.{start}".strip(".")
+            found += [start, *(f"{start}.{name.name}" for name in node.names)]
+    return [name for name in found if name]
+
+
+def _joined(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()

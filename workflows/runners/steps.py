@@ -1,0 +1,270 @@
+"""Where steps run: what the engine asks of a runner, the runner of child processes, and the one of this process.
+
+The runners of the inference server start something that stays up; these run something that ends. A runner for containers or for Ray
+is one more class with the four members of `StepRunner`, and a line in `RUNNERS`; they are not written yet, and asking for one says so.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import select
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from workflows.artefacts import read_note, write_whole
+from workflows.graph import Step
+from workflows.runners.births import born
+from workflows.runners.runner import RunnerError
+from workflows.step import StepError, call_step, contract_of, find
+from workflows.words import nearest
+
+GRACE = 5.0  # seconds that a step has to end by itself when it is told to
+BLOCK = 1 << 16
+NOT_STARTED, TIMED_OUT, RAISED, INTERRUPTED = 127, 124, 1, 130  # as shells count
+PYTHON = "python"
+
+
+class Job(NamedTuple):
+    """One try of one step. `base`: the graph's folder; `note`: a file for the runner to find the step again after a crash."""
+
+    step: Step
+    base: Path
+    inputs: Path
+    outputs: Path
+    params: Path
+    values: Mapping[str, object]  # what stands in `params`
+    note: Path
+
+
+class Ended(NamedTuple):
+    """How a try ended: its exit code, and why, where the code alone does not tell."""
+
+    code: int
+    why: str = ""
+
+
+class Stop:
+    """Tells everyone who runs steps to end them. May be set from any thread; close it when nobody waits any more."""
+
+    def __init__(self) -> None:
+        self._event = os.eventfd(0)
+        self.is_set = False
+
+    def set(self) -> None:
+        self.is_set = True
+        os.eventfd_write(self._event, 1)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, at most so long; whether it is set."""
+        return bool(select.select([self._event], [], [], seconds)[0])
+
+    def fileno(self) -> int:
+        return self._event
+
+    def close(self) -> None:
+        os.close(self._event)
+
+
+class StepRunner(Protocol):
+    """Runs steps, one try at a time in each thread that asks."""
+
+    def check(self, step: Step, base: Path) -> None:
+        """Refuse a step that could not start, before anything runs. Raises `RunnerError`, `StepError`."""
+
+    def environment(self, step: Step) -> str:
+        """What the step runs in, as a digest: another environment, another result."""
+
+    def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
+        """Run it to its end, or until `stop` is set or its time is over; `say` gets each line that it prints."""
+
+    def clean(self, note: Path) -> None:
+        """End what an engine that died has left running; `note` is that of its job."""
+
+
+class ProcessSteps:
+    """Each step as a child process, in a group of its own, so that what it starts ends with it. No limits but its time-out."""
+
+    def check(self, step: Step, base: Path) -> None:
+        """See `StepRunner.check`."""
+        if step.call:
+            _check_call(step.call, base)
+        elif step.command[0] != PYTHON and shutil.which(_program(step.command[0], base)) is None:
+            where = "in the graph's folder" if "/" in step.command[0] else "on PATH"
+            raise RunnerError(f"there is no program {step.command[0]!r} {where} ({base}) that may be run; install it, or correct the command")
+
+    def environment(self, step: Step) -> str:
+        """See `StepRunner.environment`: the machine's kind, and for Python its version and those of all that is installed."""
+        return _environment(python=bool(step.call) or step.command[0] == PYTHON)
+
+    def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
+        """See `StepRunner.run`."""
+        words = list(job.step.command)
+        program = [sys.executable, "-m", "workflows.step", job.step.call] if job.step.call else words
+        if program[0] == PYTHON:
+            program[0] = sys.executable
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(job.base), *filter(None, sys.path)]), "PYTHONUNBUFFERED": "1"}
+        command = [*program, "--inputs", str(job.inputs), "--outputs", str(job.outputs), "--params", str(job.params)]
+        try:
+            child = subprocess.Popen(
+                command, cwd=job.base, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            return Ended(NOT_STARTED, f"{program[0]} cannot be started: {error.strerror}")
+        write_whole(job.note, {"pid": child.pid, "born": born(child.pid)})
+        why = _follow(child, job.step.timeout, say, stop)
+        code = child.returncode
+        if why:
+            return Ended(INTERRUPTED if stop.is_set else TIMED_OUT, why)
+        return Ended(code, f"ended by {signal.Signals(-code).name}" if code < 0 else "")
+
+    def clean(self, note: Path) -> None:
+        """See `StepRunner.clean`."""
+        known = read_note(note) or {}
+        number = known.get("pid")
+        if isinstance(number, int) and known.get("born") and born(number) == known["born"]:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(number, signal.SIGKILL)
+
+
+class InlineSteps:
+    """Decorated functions in threads of this process, for notebooks, tests and very short steps; commands as `ProcessSteps` runs them.
+
+    What a function prints goes where this process prints. A thread cannot be ended from outside, so a time-out is refused.
+    """
+
+    def __init__(self) -> None:
+        self._commands = ProcessSteps()
+
+    def check(self, step: Step, base: Path) -> None:
+        """See `StepRunner.check`."""
+        if not step.call:
+            self._commands.check(step, base)
+            return
+        if step.timeout:
+            raise RunnerError("the runner 'inline' cannot end a function that takes too long; leave out its timeout, or use the runner 'process'")
+        promised = contract_of(find(step.call))
+        if (promised.inputs, promised.outputs) != (step.inputs, step.outputs):
+            raise StepError(f"{step.call} has the ports {promised.inputs} -> {promised.outputs}; the graph says {step.inputs} -> {step.outputs}")
+
+    def environment(self, step: Step) -> str:
+        """See `StepRunner.environment`."""
+        return self._commands.environment(step)
+
+    def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
+        """See `StepRunner.run`."""
+        if not job.step.call:
+            return self._commands.run(job, say, stop)
+        try:
+            call_step(find(job.step.call), job.inputs, job.outputs, job.values)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure, and not the engine's
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                say(line)
+            return Ended(RAISED, f"{type(error).__name__}: {error}")
+        return Ended(0)
+
+    def clean(self, note: Path) -> None:
+        """See `StepRunner.clean`."""
+        self._commands.clean(note)
+
+
+RUNNERS: Mapping[str, Callable[[], StepRunner]] = {"process": ProcessSteps, "inline": InlineSteps}
+UNBUILT = ("container", "ray")
+
+
+def step_runner(name: str) -> StepRunner:
+    """The runner of this name. Raises `RunnerError`."""
+    if name in RUNNERS:
+        return RUNNERS[name]()
+    if name in UNBUILT:
+        raise RunnerError(f"steps cannot run by {name!r} yet; there are the runners: {', '.join(RUNNERS)}")
+    raise RunnerError(f"there is no runner {name!r}{nearest(name, RUNNERS)}")
+
+
+def _program(word: str, base: Path) -> str:
+    return str(base / word) if "/" in word else word
+
+
+def _check_call(call: str, base: Path) -> None:
+    """Find the module without importing it: it may need libraries that only the step's own process should load."""
+    from workflows.code import sources
+
+    module = call.partition(":")[0]
+    if module == "__main__" or "<locals>" in call:
+        raise RunnerError(f"another process cannot import {call!r}; move it to the top of a module, or use the runner 'inline'")
+    if not sources(module, [base, *map(Path, sys.path)]) and importlib.util.find_spec(module.partition(".")[0]) is None:
+        raise StepError(f"{call!r}: there is no module {module!r} in the graph's folder ({base}) or on PYTHONPATH")
+
+
+@cache
+def _environment(*, python: bool) -> str:
+    found = [platform.machine(), platform.system()]
+    if python:
+        installed = {f"{one.name}=={one.version}" for one in importlib.metadata.distributions()}
+        found += [platform.python_version(), *sorted(installed)]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def _follow(child: "subprocess.Popen[bytes]", timeout: float, say: Callable[[str], None], stop: Stop) -> str:
+    """Hand on what the child prints until it has ended; if it was ended, why."""
+    assert child.stdout is not None
+    ended, output = os.pidfd_open(child.pid), child.stdout.fileno()
+    os.set_blocking(output, False)
+    deadline = time.monotonic() + timeout if timeout else None
+    rest, why = b"", ""
+    kill_at: float | None = None
+    with child.stdout, selectors.DefaultSelector() as selector:
+        for source in (ended, output, stop.fileno()):
+            selector.register(source, selectors.EVENT_READ)
+        while True:
+            until = kill_at if why else deadline
+            ready = {key.fd for key, _ in selector.select(None if until is None else max(0.0, until - time.monotonic()))}
+            if output in ready:
+                block = _read(output)
+                *lines, rest = (rest + block).split(b"\n")
+                for whole in lines:
+                    say(whole.decode(errors="replace"))
+                if not block:
+                    selector.unregister(output)
+            if ended in ready:
+                break
+            if why and not ready:
+                _signal(child, signal.SIGKILL)
+                kill_at = None
+            elif not why and (stop.fileno() in ready or not ready):
+                why = "interrupted" if stop.fileno() in ready else f"its time of {timeout:g} s was over"
+                selector.unregister(stop.fileno())
+                _signal(child, signal.SIGTERM)
+                kill_at = time.monotonic() + GRACE
+        _signal(child, signal.SIGKILL)  # what it has left behind in its group; the number is its own until it is waited for
+        for line in (rest + _read(output)).decode(errors="replace").splitlines():
+            say(line)
+    os.close(ended)
+    child.wait()
+    return why
+
+
+def _read(output: int) -> bytes:
+    """All that can be read now; nothing at the end."""
+    blocks = []
+    with contextlib.suppress(BlockingIOError):
+        while block := os.read(output, BLOCK):
+            blocks.append(block)
+    return b"".join(blocks)
+
+
+def _signal(child: "subprocess.Popen[bytes]", sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, sign)
