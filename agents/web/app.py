@@ -233,7 +233,10 @@ class Site:
         return album
 
     def _page(self, template: str, visit: Visit, **fields: object) -> Response:
-        return HTMLResponse(self.views.page(template, visit.session, **fields))
+        notice = ""
+        if not visit.by_script:  # a script takes only a part of the page, and the notice would be lost
+            notice, visit.session.notice = visit.session.notice, ""
+        return HTMLResponse(self.views.page(template, visit.session, notice, **fields))
 
     def _message(self, title: str, text: str, status: int) -> Response:
         return _safe(HTMLResponse(self.views.page("message.html", None, title=title, text=text), status))

@@ -80,7 +80,7 @@ class Live:
 
     def _watch(self) -> None:
         assert self.loop is not None
-        seen = -1
+        seen, last = -1, self._frames
         while not self._stop.is_set():
             self._beat()
             board, known = self._board, seen
@@ -88,7 +88,8 @@ class Live:
                 continue
             seen = board.changes
             frames = self._render()
-            if frames != self._frames:
+            if frames != last:  # not `self._frames`: the loop may not have taken over the ones before yet
+                last = frames
                 with suppress(RuntimeError):  # the loop has ended: nobody is there to be told
                     self.loop.call_soon_threadsafe(self._publish, frames)
             self._stop.wait(GAP)

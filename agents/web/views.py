@@ -60,12 +60,9 @@ class Views:
         self._engine.globals["asset"] = lambda name: f"/static/{name}?{versions[name]}"
         self._engine.filters |= {"clock": clock, "day": lambda utc: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(utc)), "purpose": purpose}
 
-    def page(self, template: str, visitor: Session | None, **fields: Any) -> str:
+    def page(self, template: str, visitor: Session | None, notice: str = "", **fields: Any) -> str:
         """A whole page for a visitor, or for somebody who is not known."""
         status = self._reception.board.status()
-        notice = ""
-        if visitor is not None:
-            notice, visitor.notice = visitor.notice, ""
         around = {"session": visitor, "status": status, "open_count": len(status.questions), "notice": notice}
         return self._engine.get_template(template).render(around | fields)
 

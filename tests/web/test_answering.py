@@ -177,6 +177,15 @@ def test_a_decision_is_made_with_a_reason_and_shows_by_whom(office, ana, option)
     assert "ana chose" in ana.get("/incident/digits-1").text
 
 
+def test_a_part_that_a_script_fetches_does_not_use_up_what_is_told_once(office, ana):
+    office.ask_choice()
+    form = {"secret": ana.secret(), "question": "digits-1/approve", "option": "approve"}
+    ana.client.post("/decide", data=form, follow_redirects=False)
+    ana.get("/question/digits-1/approve", **{"hx-request": "true"})  # the news of the answer is faster than the way to the next page
+    assert "Your answer was taken" in ana.get("/question/digits-1/approve").text
+    assert "Your answer was taken" not in ana.get("/question/digits-1/approve").text
+
+
 def test_the_planners_table_is_shown_with_its_verdicts(office, ana):
     office.ask_choice()
     shown = ana.get("/question/digits-1/approve").text
