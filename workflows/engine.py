@@ -96,8 +96,7 @@ def run(
     with now.held():
         if known:
             known.ask(request)
-            for note in known.notes():
-                chosen.clean(note)
+            chosen.clean(known.unfinished())
         worker = Worker(now, Store(state.absolute() / "store"), chosen, where, codes, again, wait)
         return _Execution(laid, paths, now, worker, jobs, listen or _quiet).run()
 

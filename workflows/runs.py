@@ -3,7 +3,8 @@
     run.json              the graph, its parameters, what it was given, the runner
     lock                  held by the engine that works on the run
     done/TASK.json        written, whole or not at all, when a task has finished
-    tasks/TASK/N/         the N-th try: inputs/, params.json, log.txt, made/outputs/ (unless they have moved to the store)
+    tasks/TASK/N/         the N-th try: inputs/, params.json, log.txt, made/outputs/ (unless they have moved to the store), finished
+                          (empty; there if it ended well, and so whatever it has left running was meant to stay)
     result.json           how the last execution ended, with the value of the return function
 """
 
@@ -23,7 +24,7 @@ from workflows.artefacts import Entry, entry_from, note_of, read_note, write_who
 from workflows.graph import Graph
 from workflows.words import nearest
 
-RUN, LOCK, RESULT, LOG = "run.json", "lock", "result.json", "log.txt"
+RUN, LOCK, RESULT, LOG, FINISHED = "run.json", "lock", "result.json", "log.txt", "finished"
 
 
 class RunError(Exception):
@@ -112,9 +113,13 @@ class Run:
         (folder / "inputs").mkdir()
         return folder
 
-    def notes(self) -> list[Path]:
-        """Where tries have left notes on their processes."""
-        return list(self.folder.glob("tasks/*/*/process.json"))
+    def close_try(self, folder: Path) -> None:
+        """Note that a try ended well; done before anything relies on it, since what it has left running must stay then."""
+        (folder / FINISHED).touch()
+
+    def unfinished(self) -> list[Path]:
+        """The folders of tries that did not end well, or were not seen to end: nothing of them should be running."""
+        return [folder for folder in self.folder.glob("tasks/*/*") if not (folder / FINISHED).exists()]
 
     def log(self, task: str, lines: int = 20) -> list[str]:
         """The last lines of the last try's log."""

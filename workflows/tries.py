@@ -71,7 +71,7 @@ class Worker:
         _lay_out(places, folder / "inputs")
         params.write_text(json.dumps(task.params), encoding="utf-8")
         tell(Event("started", task.id))
-        job = Job(task.step, self._base, folder / "inputs", outputs, params, task.params, folder / "process.json")
+        job = Job(task.step, self._base, folder / "inputs", outputs, params, task.params, folder)
         with (folder / LOG).open("w", encoding="utf-8", buffering=1) as log:
 
             def say(line: str) -> None:
@@ -88,6 +88,7 @@ class Worker:
             ended, entry = Ended(0, str(error)), None
         if entry is None:
             return Outcome("failed", code=ended.code, why=ended.why, seconds=seconds)
+        self._run.close_try(folder)
         if key and task.step.cache:
             entry = self._store.put(key, folder / "made", entry)
         self._run.finish(task.id, key, entry)

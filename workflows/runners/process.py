@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 
 import workflows
-from workflows.runners.births import born
 from workflows.runners.runner import Handle, RunnerError
 from workflows.serving.config import Config
 
@@ -44,17 +43,17 @@ class ProcessRunner:
             # Its own session: Ctrl-C in the terminal is for us, and we end the server in order.
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
         self._children[child.pid] = child
-        since = born(child.pid)
-        if since is None:
+        born = _born(child.pid)
+        if born is None:
             raise RunnerError(f"the server ended at once: {self.log(Handle('process', str(child.pid), ''), folder)}")
-        return Handle("process", str(child.pid), since)
+        return Handle("process", str(child.pid), born)
 
     def alive(self, handle: Handle) -> bool:
         """See `Runner.alive`."""
         number = int(handle.id)
         if (child := self._children.get(number)) is not None and child.poll() is not None:
             return False
-        return born(number) == handle.born
+        return _born(number) == handle.born
 
     def stop(self, handle: Handle) -> None:
         """See `Runner.stop`: SIGTERM, and SIGKILL after `GRACE` seconds."""
@@ -64,7 +63,7 @@ class ProcessRunner:
         except ProcessLookupError:
             return
         try:
-            if born(number) != handle.born:  # checked after the descriptor is held, so the number cannot change hands in between
+            if _born(number) != handle.born:  # checked after the descriptor is held, so the number cannot change hands in between
                 return
             for sign in (signal.SIGTERM, signal.SIGKILL):
                 signal.pidfd_send_signal(descriptor, sign)
@@ -84,3 +83,13 @@ class ProcessRunner:
             return (folder / LOG).read_text(errors="replace")[-1000:].strip()
         except FileNotFoundError:
             return ""
+
+
+def _born(number: int) -> str | None:
+    """When process `number` started, in clock ticks since boot; None if there is none, or only its remains."""
+    try:
+        text = Path(f"/proc/{number}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if fields[0] in "ZX" else fields[19]

@@ -18,14 +18,13 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from workflows.artefacts import read_note, write_whole
 from workflows.graph import Step
-from workflows.runners.births import born
+from workflows.runners.leftovers import end_leftovers, mark
 from workflows.runners.runner import RunnerError
 from workflows.step import StepError, call_step, contract_of, find
 from workflows.words import nearest
@@ -37,7 +36,7 @@ PYTHON = "python"
 
 
 class Job(NamedTuple):
-    """One try of one step. `base`: the graph's folder; `note`: a file for the runner to find the step again after a crash."""
+    """One try of one step. `base`: the graph's folder; `folder`: that of the try, by which it is found again after a crash."""
 
     step: Step
     base: Path
@@ -45,7 +44,7 @@ class Job(NamedTuple):
     outputs: Path
     params: Path
     values: Mapping[str, object]  # what stands in `params`
-    note: Path
+    folder: Path
 
 
 class Ended(NamedTuple):
@@ -89,8 +88,8 @@ class StepRunner(Protocol):
     def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
         """Run it to its end, or until `stop` is set or its time is over; `say` gets each line that it prints."""
 
-    def clean(self, note: Path) -> None:
-        """End what an engine that died has left running; `note` is that of its job."""
+    def clean(self, folders: Sequence[Path]) -> None:
+        """End what is left running of the tries in these folders: the engine that began them has died. Raises `RunnerError`."""
 
 
 class ProcessSteps:
@@ -114,7 +113,8 @@ class ProcessSteps:
         program = [sys.executable, "-m", "workflows.step", job.step.call] if job.step.call else words
         if program[0] == PYTHON:
             program[0] = sys.executable
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(job.base), *filter(None, sys.path)]), "PYTHONUNBUFFERED": "1"}
+        path = os.pathsep.join([str(job.base), *filter(None, sys.path)])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **mark(job.folder)}
         command = [*program, "--inputs", str(job.inputs), "--outputs", str(job.outputs), "--params", str(job.params)]
         try:
             child = subprocess.Popen(
@@ -123,26 +123,27 @@ class ProcessSteps:
             )  # fmt: skip
         except OSError as error:
             return Ended(NOT_STARTED, f"{program[0]} cannot be started: {error.strerror}")
-        write_whole(job.note, {"pid": child.pid, "born": born(child.pid)})
-        why = _follow(child, job.step.timeout, say, stop)
+        try:
+            why = _follow(child, job.step.timeout, say, stop)
+        except BaseException:  # `say` may raise anything; the step must not outlive whoever follows it
+            _signal(child, signal.SIGKILL)
+            child.wait()
+            raise
         code = child.returncode
         if why:
             return Ended(INTERRUPTED if stop.is_set else TIMED_OUT, why)
         return Ended(code, f"ended by {signal.Signals(-code).name}" if code < 0 else "")
 
-    def clean(self, note: Path) -> None:
+    def clean(self, folders: Sequence[Path]) -> None:
         """See `StepRunner.clean`."""
-        known = read_note(note) or {}
-        number = known.get("pid")
-        if isinstance(number, int) and known.get("born") and born(number) == known["born"]:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(number, signal.SIGKILL)
+        end_leftovers(folders)
 
 
 class InlineSteps:
     """Decorated functions in threads of this process, for notebooks, tests and very short steps; commands as `ProcessSteps` runs them.
 
-    What a function prints goes where this process prints. A thread cannot be ended from outside, so a time-out is refused.
+    What a function prints goes where this process prints. A thread cannot be ended from outside, so a time-out is refused; and what a
+    function starts bears no mark of its try, so after a crash it is not found.
     """
 
     def __init__(self) -> None:
@@ -175,9 +176,9 @@ class InlineSteps:
             return Ended(RAISED, f"{type(error).__name__}: {error}")
         return Ended(0)
 
-    def clean(self, note: Path) -> None:
+    def clean(self, folders: Sequence[Path]) -> None:
         """See `StepRunner.clean`."""
-        self._commands.clean(note)
+        self._commands.clean(folders)
 
 
 RUNNERS: Mapping[str, Callable[[], StepRunner]] = {"process": ProcessSteps, "inline": InlineSteps}
