@@ -181,7 +181,7 @@ class Improver(Agent):
         accuracy = self.audit.accuracy(self.harm.pipeline, self._unanimous()) if self.audit else self.harm.accuracy
         return Remedy(
             name=NOTHING, pipeline=self.harm.pipeline, accuracy_drift=accuracy, interval=self.harm.interval, gain=0.0, gain_interval=(0.0, 0.0),
-            accuracy_clean=self.harm.clean_accuracy, clean_loss=0.0, latency_added=0.0, seconds=0.0, labels=len(self.harm.audit),
+            log_evidence=0.0, accuracy_clean=self.harm.clean_accuracy, clean_loss=0.0, latency_added=0.0, seconds=0.0, labels=len(self.harm.audit),
         )
 
     def _remedy(self, prepared: RemedyPrepared, audit: PairedAudit, slower: float) -> Remedy:
@@ -193,8 +193,8 @@ class Improver(Agent):
         return Remedy(
             name=name, pipeline=prepared.pipeline, accuracy_drift=audit.accuracy(prepared.pipeline, self._unanimous()),
             interval=(max(0.0, now_low + low), min(1.0, now_high + high)), gain=gain, gain_interval=(low, high),
-            accuracy_clean=prepared.accuracy_clean, clean_loss=prepared.clean_loss, latency_added=max(prepared.latency_added, slower),
-            seconds=prepared.seconds, labels=teaching + audit.labels,
+            log_evidence=audit.log_evidence(prepared.pipeline), accuracy_clean=prepared.accuracy_clean, clean_loss=prepared.clean_loss,
+            latency_added=max(prepared.latency_added, slower), seconds=prepared.seconds, labels=teaching + audit.labels,
         )
 
 

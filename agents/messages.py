@@ -369,7 +369,8 @@ class RemediesCompared(Message, frozen=True, kw_only=True):
 class Remedy(msgspec.Struct, frozen=True):
     """What the improver knows of one remedy. Accuracies in [0, 1].
 
-    `gain` is the paired gain over doing nothing, with its interval: the choice rests on it. `accuracy_drift` takes the accuracy where
+    `gain` is the paired gain over doing nothing, with its interval; `log_evidence` is the natural logarithm of the e-value against "it gains
+    nothing": the choice rests on them. `accuracy_drift` takes the accuracy where
     all pipelines agree, which no label tells, to be that on clean data; `interval` assumes nothing: it is the interval of the present
     accuracy, from labels drawn at random, widened by that of the gain.
     """
@@ -380,6 +381,7 @@ class Remedy(msgspec.Struct, frozen=True):
     interval: tuple[float, float]
     gain: float
     gain_interval: tuple[float, float]
+    log_evidence: float
     accuracy_clean: float
     clean_loss: float
     latency_added: float
@@ -447,12 +449,17 @@ class PipelineLive(Message, frozen=True, kw_only=True):
 
 
 class RemedyVerified(Message, frozen=True, kw_only=True):
-    """Audit labels on fresh drifted records settled whether the provisional remedy helps."""
+    """Audit labels on fresh drifted records settled whether the provisional remedy helps.
+
+    The gain, its interval and the labels are those on fresh records; `log_evidence` (natural logarithm of an e-value) counts the labels of
+    the choice too, corrected for having chosen.
+    """
 
     pipeline: str
     helped: bool
     gain: float
     gain_interval: tuple[float, float]
+    log_evidence: float
     labels_used: int
 
 

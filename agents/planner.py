@@ -7,6 +7,7 @@
 When the drift has ended, the pipeline that was there before comes back (`DriftEnded`), and a person may undo at any time.
 """
 
+import math
 from typing import ClassVar
 
 from agents.agent import Agent
@@ -18,10 +19,21 @@ from agents.messages import (
     RemedyVerified, RequestExpired, RequestFailed, ShadowPipeline, UndoAsked,
 )
 from agents.policy import Policy
+from models.estimators.paired import enough_evidence
 
 ATTEMPTS = 3  # at going back to the pipeline before
+WEIGHT = math.log(2)  # evidence from fresh labels alone before which asking does not stop, however much spoke for the choice
 AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
 NEW_WEIGHTS = ("recalibrate", "transfer", "fine_tune", "retrain")  # remedies after which another classifier answers
+
+
+def odds(log_evidence: float) -> str:
+    """An e-value in words: what a gambler has made of 1 by betting that a remedy helps.
+
+    >>> odds(2.5), odds(-1), odds(9)
+    ('12.2 to 1', '0.4 to 1', 'over 1000 to 1')
+    """
+    return f"{math.exp(log_evidence):.1f} to 1" if log_evidence < math.log(1000) else "over 1000 to 1"
 
 
 class Planner(Agent):
@@ -46,6 +58,7 @@ class Planner(Agent):
         self.choice: Remedy | None = None
         self.measured: RemediesMeasured | None = None
         self.audit: PairedAudit | None = None
+        self.compared = 0  # among how many remedies was chosen
         self.undo_reason, self.undo_outcome = "", "undone"
         self.goal, self.attempts = "", 0
 
@@ -87,11 +100,12 @@ class Planner(Agent):
         if measured.base != self.live:
             return self._close(measured, "failed", f"the remedies were compared with {measured.base}, but {self.live} is live now")
         remedies = [remedy for remedy in measured.remedies if remedy.name != NOTHING]
+        self.compared = len(remedies)
         verdicts = {remedy.name: self._objection(remedy) for remedy in remedies}
         verdicts |= {name: f"could not be prepared: {reason}" for name, reason in measured.failed.items()}
         fit = [remedy for remedy in remedies if not self._objection(remedy)]
         if not fit:
-            reason = "no remedy helps for certain within the policy's limits"
+            reason = "no remedy has shown within the policy's limits that it helps"
             chosen = self.say(RemedyChosen, measured, remedy=NOTHING, pipeline=measured.base, reason=reason, verdicts=verdicts)
             return [chosen, *self._close(measured, "no remedy", reason)]
         self.choice = best = max(fit, key=self._utility)
@@ -116,8 +130,8 @@ class Planner(Agent):
     def _objection(self, remedy: Remedy) -> str:
         """Why the policy forbids a remedy, or nothing."""
         choice = self.policy.choice
-        if remedy.gain_interval[0] <= 0:
-            return f"no certain gain: interval {remedy.gain_interval[0]:+.3f} to {remedy.gain_interval[1]:+.3f}"
+        if self._chosen_evidence(remedy) <= 0:
+            return f"the labels do not speak for it: {odds(remedy.log_evidence)}, too little for the best of {self.compared}"
         if remedy.gain < self.policy.harm.tolerance:
             return f"gains {remedy.gain:+.3f}, less than the {self.policy.harm.tolerance} that is put up with"
         if remedy.clean_loss > choice.max_clean_loss:
@@ -125,6 +139,10 @@ class Planner(Agent):
         if remedy.latency_added > choice.max_latency_added:
             return f"adds {1000 * remedy.latency_added:.1f} ms, more than {1000 * choice.max_latency_added:.0f}"
         return ""
+
+    def _chosen_evidence(self, remedy: Remedy) -> float:
+        """Log evidence that a remedy helps, corrected for having been picked among several: the largest of K e-values is at most their sum."""
+        return remedy.log_evidence - math.log(self.compared)
 
     def _utility(self, remedy: Remedy) -> float:
         """Gain less its costs, all in accuracy."""
@@ -206,13 +224,23 @@ class Planner(Agent):
     def _learn(self, given: LabelGiven) -> list[Message]:
         assert self.audit is not None
         self.audit.update(given.label)
-        low, high = self.audit.gain_interval(self.live)
-        if low > 0 or high < 0:
+        settled = self._has_helped() and self.audit.log_evidence(self.live) >= WEIGHT
+        if settled or self.audit.gain_interval(self.live)[1] < 0:
             return [self.say(CloseQuestion, given, question=self.question, reason="verification is settled")]
         return []
 
+    def _evidence(self) -> float:
+        """Log evidence that the remedy helps: by the labels of the choice and by those on fresh records, which were drawn apart."""
+        assert self.audit is not None
+        assert self.choice is not None
+        return self._chosen_evidence(self.choice) + self.audit.log_evidence(self.live)
+
+    def _has_helped(self) -> bool:
+        """Whether all labels together are evidence enough and the fresh ones by themselves speak for it: the drift may have changed since."""
+        assert self.audit is not None
+        return self.audit.log_evidence(self.live) > 0 and self._evidence() >= enough_evidence(self.policy.verification.level)
+
     def _verdict(self, cause: Message) -> list[Message]:
-        """The fresh labels alone decide: what spoke for the remedy when it was chosen says nothing about fresh records."""
         assert self.audit is not None
         if isinstance(cause, QuestionClosed) and cause.outcome == "expected":
             self.undo_reason, self.undo_outcome = f"{cause.by or 'a person'} says that this change is meant", "expected"
@@ -220,13 +248,15 @@ class Planner(Agent):
         low, high = self.audit.gain_interval(self.live) if self.audit.labels else (0.0, 0.0)
         gain = self.audit.gain(self.live) if self.audit.labels else 0.0
         in_doubt = high >= 0 and self.audit.labels > 0 and self.policy.verification.in_doubt == "keep"
-        helped = low > 0 or in_doubt
+        helped = self._has_helped() or in_doubt
         verdict = self.say(
-            RemedyVerified, cause, pipeline=self.live, helped=helped, gain=gain, gain_interval=(low, high), labels_used=self.audit.labels
+            RemedyVerified, cause, pipeline=self.live, helped=helped, gain=gain, gain_interval=(low, high), log_evidence=self._evidence(),
+            labels_used=self.audit.labels,
         )
+        shown = f"interval {low:+.3f} to {high:+.3f}, {self.audit.labels} labels; with those of the choice {odds(self._evidence())} that it helps"
         if helped:
-            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh drifted records (interval {low:+.3f} to {high:+.3f})")]
-        self.undo_reason = f"fresh drifted records did not show that it helps (interval {low:+.3f} to {high:+.3f}, {self.audit.labels} labels)"
+            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh drifted records ({shown})")]
+        self.undo_reason = f"fresh drifted records did not show that it helps ({shown})"
         return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
 
     def _undo_by_person(self, asked: UndoAsked) -> list[Message]:

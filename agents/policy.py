@@ -58,8 +58,8 @@ class Harm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Remedies(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which remedies are prepared, how long one may take (seconds), and on how many fresh records they are compared.
 
-    `level` is that of the two-sided interval of each gain. Nine tenths of its error are spent on the lower end, so at 0.8 a remedy that
-    does not help passes at most 18 times in 100; then it is verified by other labels on other records.
+    `level` is that of the two-sided interval of each gain: asking stops early when it is settled which is best. A remedy is chosen only if
+    the labels speak for it after the correction for choosing; then it is verified by other labels on other records.
     """
 
     prepare: tuple[str, ...] = ("recalibrate", "filter", "fine_tune", "retrain")
@@ -94,8 +94,8 @@ class Questions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a provisional remedy is verified: on how many fresh records, and what to do in doubt.
 
-    `level` is that of the two-sided interval of the gain on fresh records, from fresh labels alone. At 0.8 a remedy that does not help
-    passes at most 18 times in 100, after it has passed the choice by other labels.
+    `level` is that of the two-sided interval of the gain on fresh records. Nine tenths of its error are spent on the lower end. So at 0.8
+    all labels together must be evidence of 1 / 0.18 that the remedy helps, and one that does not is kept at most 18 times in 100.
     """
 
     records: int = 400

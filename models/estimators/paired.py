@@ -13,6 +13,7 @@ Kossen, J. et al. (2021). Active testing: sample-efficient model evaluation. ICM
 Waudby-Smith, I., Ramdas, A. (2024). Estimating means of bounded random variables by betting. J. Royal Statistical Society B 86(1).
 """
 
+import math
 from collections.abc import Mapping
 
 from models.estimators.betting import BettingInterval
@@ -22,6 +23,15 @@ BOLD_BETS: Mapping[float, float] = {0.95: 25, 0.8: 40, 0.6: 35}
 from 3 to 50; a larger share on almost everything loses too much to a single loss."""
 
 _LOWER = 0.9  # of the error is spent on the lower bound: "does it help at all" is the question that costs labels
+
+
+def enough_evidence(level: float) -> float:
+    """Log evidence at which the interval of a gain at `level` leaves 0 behind.
+
+    >>> round(math.exp(enough_evidence(0.8)), 2)
+    5.56
+    """
+    return -math.log(_LOWER * (1 - level))
 
 
 class PairedGain:

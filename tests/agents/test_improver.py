@@ -39,7 +39,7 @@ def table(said):
 
 
 def helped(pipeline):
-    return RemedyVerified(id=f"verified-{pipeline}", source="planner", pipeline=pipeline, helped=True, gain=0.2, gain_interval=(0.1, 0.3), labels_used=5)
+    return RemedyVerified(id=f"verified-{pipeline}", source="planner", pipeline=pipeline, helped=True, gain=0.2, gain_interval=(0.1, 0.3), log_evidence=2.0, labels_used=5)
 
 
 def test_every_remedy_of_the_policy_is_prepared_from_the_same_window_with_a_name_of_its_own():

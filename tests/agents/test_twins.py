@@ -80,8 +80,8 @@ def at_the_desk(asked, pick):
 def out_of_the_blue(agent, pick, number):
     """What comes without being asked for."""
     incident = INCIDENTS[pick % 3]
-    remedies = (helpers.remedy("filter", GOOD, point=0.1), helpers.remedy("reuse", GOOD, point=0.1), helpers.remedy("reuse", BAD, gain=(-0.1, 0.6), point=0.5))
-    verified = RemedyVerified(id="", incident=incident, pipeline=GOOD, helped=True, gain=0.1, gain_interval=(0.0, 0.2), labels_used=4)
+    remedies = (helpers.remedy("filter", GOOD, point=0.1), helpers.remedy("reuse", GOOD, point=0.1), helpers.remedy("reuse", BAD, evidence=-0.1, point=0.5))
+    verified = RemedyVerified(id="", incident=incident, pipeline=GOOD, helped=True, gain=0.1, gain_interval=(0.0, 0.2), log_evidence=2.0, labels_used=4)
     first = 1 + 10 * number - 4 * (pick % 2)  # now and then an overlap
     mine = {
         "checker": [
@@ -185,7 +185,7 @@ def test_a_restored_agent_equals_the_twin_that_was_never_killed(name, actions):
 
 @settings(max_examples=25, deadline=None)
 @given(actions=ACTIONS)
-def test_whatever_happens_the_planner_closes_every_incident_and_deploys_nothing_that_is_not_certain_to_help(actions):
+def test_whatever_happens_the_planner_closes_every_incident_and_deploys_nothing_that_the_labels_do_not_speak_for(actions):
     pair = Pair("planner")
     for what, pick, _ in actions:
         pair.act(what, pick)

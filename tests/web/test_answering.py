@@ -189,7 +189,7 @@ def test_a_part_that_a_script_fetches_does_not_use_up_what_is_told_once(office, 
 def test_the_planners_table_is_shown_with_its_verdicts(office, ana):
     office.ask_choice()
     shown = ana.get("/question/digits-1/approve").text
-    for words in ("recalibrate", "0.965", "0.89 to 0.99", "no certain gain", "proposed", "choose fine tune"):
+    for words in ("recalibrate", "0.965", "0.89 to 0.99", "the labels do not speak for it", "proposed", "choose fine tune"):
         assert words in shown
 
 

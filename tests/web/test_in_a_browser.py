@@ -106,7 +106,7 @@ def test_from_the_alarm_to_the_decision_and_back_by_keyboard(office, ana):
     office.measure()
     ana.opens("/").sees(APPROVE)
     ana.driver.find_element(By.PARTIAL_LINK_TEXT, "Decide").send_keys(Keys.ENTER)
-    ana.sees("no certain gain").driver.find_element(By.ID, "reason").send_keys("the filter it is")
+    ana.sees("the labels do not speak for it").driver.find_element(By.ID, "reason").send_keys("the filter it is")
     ana.driver.find_element(By.CSS_SELECTOR, "button[value=approve]").send_keys(Keys.SPACE)
     ana.sees("Your answer was taken: approve").sees("“the filter it is”")
     assert office.closed[APPROVE] == "answered"

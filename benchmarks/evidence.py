@@ -1,0 +1,69 @@
+"""How often is a remedy kept, by how often it is right where it differs from the model? A simulation of choice and verification.
+
+    python -m benchmarks.evidence             # a minute on one core
+    python -m benchmarks.evidence --incidents 2000
+
+Four remedies, each of which differs from the model on six of ten of the images that are asked about; where it does, it wins or loses with
+the stated chances. 14 labels for the choice, 10 for the verification, what is left over handed on, as the policy has it.
+Two rules are compared: each audit by itself must exclude "no gain"; or the evidence of both counts together (decision 0006).
+"""
+
+import math
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agents.planner import WEIGHT
+from agents.policy import Policy
+from models.estimators.paired import PairedGain, enough_evidence
+
+REMEDIES = 4
+DIFFERS = 0.6
+ALIKE = 0.6  # chance that a remedy meets an image as the others do
+CHANCES = ((0.4, 0.4), (0.3, 0.5), (0.5, 0.2), (0.6, 0.15), (0.7, 0.1), (0.8, 0.08))
+
+
+def incident(win: float, lose: float, rng: np.random.Generator, policy: Policy) -> tuple[bool, bool]:
+    """Whether one remedy is kept at the end of one incident: by each audit alone, and by both together."""
+    enough = enough_evidence(policy.verification.level)
+    audits = [PairedGain(1.0, 1.0, policy.remedies.level) for _ in range(REMEDIES)]
+    left = policy.labels.choose
+    for _ in range(policy.labels.choose):
+        left -= 1
+        same = rng.random()
+        for audit in audits:
+            luck = same if rng.random() < ALIKE else rng.random()
+            differs = rng.random() < DIFFERS
+            audit.update(1.0, a_right=differs and win <= luck < win + lose, b_right=differs and luck < win)
+        best = max(audits, key=lambda audit: audit.log_evidence)
+        if best.interval[0] > max(0.0, *(audit.interval[1] for audit in audits if audit is not best)):
+            break
+    chosen = best.log_evidence - math.log(REMEDIES)
+    fresh = PairedGain(1.0, 1.0, policy.verification.level)
+    apart = together = False
+    for _ in range(policy.labels.verify + left):
+        luck = rng.random()
+        fresh.update(1.0, a_right=win <= luck < win + lose, b_right=luck < win)
+        apart = apart or fresh.interval[0] > 0
+        together = together or (fresh.log_evidence >= WEIGHT and fresh.log_evidence + chosen >= enough)
+    together = together or (fresh.log_evidence > 0 and fresh.log_evidence + chosen >= enough)
+    return best.interval[0] > 0 and apart, chosen > 0 and together
+
+
+def main(incidents: Annotated[int, typer.Option(help="How many incidents to simulate for each row.")] = 1000, seed: int = 0) -> None:
+    """Simulate incidents and print how often a remedy was kept."""
+    table = Table(title=f"share of {incidents} simulated incidents that ended with a remedy kept (standard error at most {0.5 / incidents**0.5:.3f})")
+    for column in ("wins", "loses", "each audit by itself", "together"):
+        table.add_column(column, justify="right")
+    for row, (win, lose) in enumerate(CHANCES):
+        rng = np.random.default_rng([seed, row])
+        kept = np.mean([incident(win, lose, rng, Policy()) for _ in range(incidents)], axis=0)
+        table.add_row(f"{win:.0%}", f"{lose:.0%}", *(f"{share:.1%}" for share in kept))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
