@@ -14,10 +14,10 @@ READY := .venv/.ready
 ROOMS := agents workflows models scenarios
 LABEL := scanflow.project=scanflow-agents
 
-.PHONY: help run test lint bench screenshots clean
+.PHONY: help run test lint bench bench-science screenshots clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 15
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 run: $(READY) ## start the system, replay a scenario, ask the person here, print the story (SCENARIO, DATASET, RUNTIME, STATE, REPORT)
 	@$(PYTHON) -m agents.cluster --once --scenario '$(or $(SCENARIO),default)' $(if $(DATASET),--dataset '$(DATASET)') $(if $(RUNTIME),--runtime '$(RUNTIME)') \
@@ -33,6 +33,9 @@ lint: $(READY) ## ruff, mypy --strict, and the direction of imports
 
 bench: $(READY) ## measure what the project promises; prints a table, writes JSON (ARGS are handed on)
 	@for program in benchmarks/[a-z]*.py; do $(PYTHON) -m "benchmarks.$$(basename "$$program" .py)" $(ARGS); done
+
+bench-science: $(READY) ## measure the loop, each remedy and each control on whole families of corruptions: hours; ARGS=--quick for minutes
+	@$(PYTHON) -m benchmarks.science $(ARGS)
 
 screenshots: $(READY) ## draw the web page's views into docs/images (needs Chromium and its driver)
 	@$(PYTHON) -m tests.web.screenshots docs/images

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.common.incident import RESULTS, World, code_digest, first_model
+from benchmarks.science.plots import draw
 from benchmarks.science.row import measure
 from benchmarks.science.table import show
 from benchmarks.science.worlds import FAMILIES, MNIST_C, external_world, make_world
@@ -80,6 +81,8 @@ def run(worlds: list[World], counts: tuple[int, ...], file: Path, processes: int
             name = f"{row['corruption']} seed {row['seed']}"
             console.print(f"{name}: {row['as_is']:.3f} -> {row['after']:.3f} by {row['chosen']}, {row['seconds']:.0f} s")
     show(rows, console)
+    for picture in draw(rows, file.with_suffix("")):
+        console.print(f"drawn: {picture}")
 
 
 if __name__ == "__main__":

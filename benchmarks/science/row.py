@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from agents.policy import Labels, Policy
 from benchmarks.common.incident import World, first_model, right_answers, run_incident
+from benchmarks.controls import continued, scanflow_demo, tent
 from benchmarks.science.worlds import corrupted_training
 from models.export import load_modules, save_pipeline
 from models.queries.random import random
 from models.queries.typical import typical
 from models.reference import Reference
 from models.remedies.catalogue import remedies
-from models.remedies.context import RemedyContext
+from models.remedies.context import Candidate, RemedyContext
 from models.training import look, make_reference, train_classifier
 from scenarios.datasets import load
 from workflows.steps.prepare import CLEAN_IMAGES
@@ -26,6 +27,7 @@ UNLABELLED = ("recalibrate",)
 TRAINED = ("filter", "fine_tune", "retrain", "transfer")
 NEEDS_LABELS = ("transfer",)
 WINDOW = 1500  # as the policy keeps them
+DEMO_IMAGES = 10_000  # of the training split, for the autoencoder of Scanflow's demo
 Scores = dict[str, float]
 
 
@@ -41,7 +43,7 @@ def measure(world: World, label_counts: Iterable[int]) -> dict[str, Any]:
     row = {key: loop[key] for key in loop if key != "seconds"} | {
         "severity": None, "recalibrated": grid["recalibrate"]["0"]["drift"], "grid": grid, "oracle": bench.oracle(),
         "labels_used": loop["teaching_labels"] + loop["audit_labels"], "loop_without_teaching": _short(run_incident(world, WITHOUT_TEACHING)),
-        "random_picks": {name: bench.remedy(name, 20, query=random) for name in ("filter", "fine_tune")},
+        "random_picks": {name: bench.remedy(name, 20, query=random) for name in ("filter", "fine_tune")}, "controls": bench.controls(),
         "latency_added_ms": next((one["latency_added_ms"] for one in loop["remedies"] if one["name"] == loop["chosen"]), 0.0),
     }
     return row | {"seconds": time.monotonic() - begun}
@@ -84,14 +86,39 @@ class Bench:
 
     def remedy(self, name: str, count: int, query: Callable[..., NDArray[np.int64]] = typical) -> Scores:
         """Accuracy of a remedy on fresh drifted and on clean images, and the seconds that it took."""
+        return self.measured(remedies()[name], self.context(count, query))
+
+    def controls(self) -> dict[str, Scores]:
+        """What the loop is compared with, beside its own remedies alone: each as its paper has it, at every alarm, without a choice."""
+        unlabelled = self.context(0, typical)
+
+        def tent_20(context: RemedyContext) -> Candidate:
+            return Candidate("tent", classifier=tent.tent(context.classifier, context.drifted_tensor(), passes=20, seed=context.seed))
+
+        return {
+            "continued training": self.measured(continued.prepare, unlabelled), "TENT": self.measured(tent.prepare, unlabelled),
+            "TENT, 20 passes": self.measured(tent_20, unlabelled), "Scanflow demo": self.measured(self.demo, unlabelled),
+        }
+
+    def demo(self, context: RemedyContext) -> Candidate:
+        """The demo's rule on the same window; it labels 5 % of it, here 75 images."""
+        half = len(self.calibration) // 2
+        held = self.calibration.images[half:], self.calibration.labels[half:]
+        alarm = scanflow_demo.Alarm.fit(self.training.images[:DEMO_IMAGES], seed=context.seed)
+        training = self.training.images, self.training.labels
+        outcome = scanflow_demo.respond(alarm, self.classifier, context.drifted, lambda rows: self.labels[rows], training, held, context.seed)
+        return Candidate("demo", classifier=outcome.classifier)
+
+    def measured(self, prepare: Callable[[RemedyContext], Candidate], context: RemedyContext) -> Scores:
+        """Prepare a remedy and score it, as a pipeline, on fresh drifted and on clean images."""
         begun = time.monotonic()
-        candidate = remedies()[name](self.context(count, query))
+        candidate = prepare(context)
         seconds = time.monotonic() - begun
         with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder:
             save_pipeline(
                 Path(folder), candidate.classifier or self.classifier, filter=candidate.filter, adapted=candidate.adapted, gate=candidate.gate,
-                gate_threshold=candidate.gate_threshold, reference=Reference.load(self.first / "reference.npz"), name=name, version=name,
-                classes=self.training.classes,
+                gate_threshold=candidate.gate_threshold, reference=Reference.load(self.first / "reference.npz"), name=candidate.name,
+                version=candidate.name, classes=self.training.classes,
             )
             return self.score(Path(folder)) | {"seconds": seconds}
 
