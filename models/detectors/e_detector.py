@@ -13,6 +13,7 @@ Shiryaev, A. N. (1963); Roberts, S. W. (1966). Vovk, V., Wang, R. (2021). E-valu
 """
 
 import math
+from itertools import accumulate
 from typing import TypedDict
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _CEILING = 1e200  # evidence far above any run length; keeps the product from overflowing while an alarm stands
+_ROWS = 4096  # records at once; bounds memory
 
 
 class EDetectorState(TypedDict):
@@ -70,15 +72,15 @@ class EDetector:
         """Index of the record that raised the alarm, counted from 0 since the start."""
         self.onset: int | None = None
         """Index of the record with which the change most likely began, fixed at the alarm."""
-        self._evidence: Floats = np.zeros(self.bets)
-        self._peaks: Floats = np.zeros(self.bets)  # product of the bets since the best start
-        self._starts = np.zeros(self.bets, np.int64)
-        self._pending: list[Floats] = []
+        self._evidence = [0.0] * self.bets
+        self._peaks = [0.0] * self.bets  # product of the bets since the best start
+        self._starts = [0] * self.bets
+        self._pending: Floats = np.zeros((0, self.bets))
 
     @property
     def log_evidence(self) -> float:
         """log(1 + M): 0 at the start, an alarm when M reaches `run_length` (per record, so divided by `block` in blocks)."""
-        return math.log1p(float(self._evidence.mean()))
+        return math.log1p(sum(self._evidence) / self.bets)
 
     @property
     def log_threshold(self) -> float:
@@ -89,39 +91,40 @@ class EDetector:
         """Take the e-values of n records, [n, bets], and say whether an alarm stands. A batch equals its records one by one."""
         if e_values.ndim != 2 or e_values.shape[1] != self.bets:
             raise ValueError(f"e-values have shape {e_values.shape}, expected [n, {self.bets}]; make them with place_bets(p_values)")
-        for row in e_values:
-            self.count += 1
-            if self.block == 1:
-                self._step(row)
-                continue
-            self._pending.append(row)
-            if len(self._pending) == self.block:
-                self._step(np.mean(self._pending, axis=0))
-                self._pending.clear()
+        for at in range(0, len(e_values), _ROWS):
+            begin, rows = self.count - len(self._pending), np.concatenate([self._pending, e_values[at : at + _ROWS]])
+            self.count, whole = begin + len(rows), len(rows) // self.block
+            self._pending = rows[whole * self.block :]
+            self._observe(begin, rows[: whole * self.block].reshape(whole, self.block, self.bets).mean(1))
         return self.alarm_at is not None
 
-    def _step(self, bets: Floats) -> None:
-        self._evidence += 1
-        self._evidence *= bets
-        fresh = self._peaks <= 1
-        np.copyto(self._starts, self.count - self.block, where=fresh)
-        np.copyto(self._peaks, 1.0, where=fresh)
-        self._peaks *= bets
-        total = float(self._evidence.sum()) / self.bets
-        if self.alarm_at is None and total >= self.run_length / self.block:
-            self.alarm_at = self.count - 1
-            self.onset = int(self._starts[np.argmax(self._peaks)])
-        if total > _CEILING:
-            np.minimum(self._evidence, _CEILING, out=self._evidence)
-            np.minimum(self._peaks, _CEILING, out=self._peaks)
+    def _observe(self, begin: int, bets: Floats) -> None:
+        """Take n observations [n, bets] from record `begin` on. A step needs the one before: in plain Python, a kind at a time, it is fastest."""
+        columns = bets.T.tolist()
+        evidence = np.array([list(accumulate(column, _grow, initial=last)) for column, last in zip(columns, self._evidence, strict=True)])
+        peaks = np.array([list(accumulate(column, _hold, initial=last)) for column, last in zip(columns, self._peaks, strict=True)])
+        totals = np.add.accumulate(evidence[:, 1:])[-1] / self.bets  # in one order for any n, so that a batch equals its records
+        above = np.flatnonzero(totals >= self.run_length / self.block)
+        if self.alarm_at is None and len(above):
+            alarm = int(above[0])
+            self.alarm_at = begin + (alarm + 1) * self.block - 1
+            self.onset = self._starts_after(begin, peaks[:, : alarm + 1])[int(np.argmax(peaks[:, alarm + 1]))]
+        self._starts = self._starts_after(begin, peaks[:, :-1])
+        self._evidence, self._peaks = evidence[:, -1].tolist(), peaks[:, -1].tolist()
+
+    def _starts_after(self, begin: int, peaks: Floats) -> list[int]:
+        """Where the best product of each kind began; `peaks` [bets, n] are the products before each of n observations."""
+        fresh = peaks <= 1
+        latest = peaks.shape[1] - 1 - fresh[:, ::-1].argmax(1) if fresh.size else np.zeros(self.bets, np.int64)
+        return np.where(fresh.any(1), begin + latest * self.block, self._starts).tolist()
 
     def state(self) -> EDetectorState:
         """Return all that is remembered, as plain numbers that survive msgpack and JSON exactly."""
         return EDetectorState(
             count=self.count,
-            evidence=self._evidence.tolist(),
-            peaks=self._peaks.tolist(),
-            starts=self._starts.tolist(),
+            evidence=list(self._evidence),
+            peaks=list(self._peaks),
+            starts=list(self._starts),
             pending=np.ravel(self._pending).tolist(),
             alarm_at=self.alarm_at,
             onset=self.onset,
@@ -130,6 +133,17 @@ class EDetector:
     def restore(self, state: EDetectorState) -> None:
         """Go on from a state that `state` returned; parameters must be those of the detector that returned it."""
         self.count, self.alarm_at, self.onset = state["count"], state["alarm_at"], state["onset"]
-        self._evidence, self._peaks = np.array(state["evidence"], np.float64), np.array(state["peaks"], np.float64)
-        self._starts = np.array(state["starts"], np.int64)
-        self._pending = list(np.reshape(np.array(state["pending"], np.float64), (-1, self.bets)))
+        self._evidence, self._peaks, self._starts = list(state["evidence"]), list(state["peaks"]), list(state["starts"])
+        self._pending = np.reshape(np.array(state["pending"], np.float64), (-1, self.bets))
+
+
+def _grow(evidence: float, bet: float) -> float:
+    """The sum of the products over all starts, after one more bet."""
+    grown = (evidence + 1.0) * bet
+    return grown if grown < _CEILING else _CEILING
+
+
+def _hold(peak: float, bet: float) -> float:
+    """The product since the best start, after one more bet: a product of at most 1 is worth less than to begin here."""
+    held = (peak if peak > 1.0 else 1.0) * bet
+    return held if held < _CEILING else _CEILING

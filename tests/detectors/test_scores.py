@@ -59,6 +59,22 @@ def test_neighbours_are_exact():
     np.testing.assert_allclose(NearestNeighbours(fit, k=4).score(queries), distances, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("middle", "apart", "away"), [(0, 0, 1), (1000, 0, 1), (0, 50, 1), (0, 0, 300)])
+def test_neighbours_are_exact_though_they_are_looked_for_in_single_precision(middle, apart, away):
+    """Far from the origin, in clumps, and for records that are far from all."""
+    rng = np.random.default_rng(0)
+    fit, queries = (middle + apart * rng.integers(0, 3, (n, 1)) + spread * rng.normal(size=(n, 40)) for n, spread in ((600, 1), (400, away)))
+    distances = np.sort(np.linalg.norm(queries[:, None] - fit, axis=2), axis=1)[:, :3].mean(1)
+    np.testing.assert_allclose(NearestNeighbours(fit).score(queries), distances, rtol=1e-12)
+    without_itself = np.sort(np.linalg.norm(fit[:, None] - fit, axis=2), axis=1)[:, 1:4].mean(1)
+    np.testing.assert_allclose(NearestNeighbours(fit).left_out(), without_itself, rtol=1e-12)
+
+
+def test_a_record_too_far_for_single_precision_is_far_and_breaks_nothing():
+    scores = NearestNeighbours(np.random.default_rng(0).normal(size=(50, 3))).score([[0.0, 0.0, 0.0], [1e60, 0.0, 0.0]])
+    assert scores[0] < 5 and np.isclose(scores[1], 1e60)
+
+
 def test_a_constant_feature_does_not_break_mahalanobis():
     fit = np.column_stack([np.random.default_rng(0).normal(size=50), np.zeros(50)])
     assert np.isfinite(Mahalanobis(fit).score(fit)).all()
