@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from agents.messages import (
-    AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, IncidentClosed, IncidentOpened, LabelGiven,
-    LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, Tick, WindowObserved,
+    AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, HandOverRecords, IncidentClosed,
+    IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, Tick, WindowObserved,
 )
 from agents.story import QUIET, line
 
@@ -112,7 +112,7 @@ class Board:
                 self._events.append((self._number, text))
                 if not isinstance(message, QUIET):
                     self._news.append((message.time, text))
-            if not isinstance(message, Tick | WindowObserved):
+            if not isinstance(message, Tick | HandOverRecords | WindowObserved):
                 self.changes += 1
                 self._changed.notify_all()
 

@@ -67,10 +67,9 @@ class ReadRecords(Request, frozen=True, kw_only=True):
 
 
 class RecordsRead(Message, frozen=True, kw_only=True):
-    """Records `first`..`last` of one pipeline, in order; `lost` were overwritten before anybody read them.
+    """Records `first`..`last` are there, all of one pipeline; `lost` were overwritten before anybody read them.
 
-    `early` and `latent` hold float32 rows of the given widths, `routed` one byte a record. `log` names the life of the log:
-    a restarted service counts from 1 again.
+    `log` names the life of the log: a restarted service counts from 1 again.
     """
 
     log: str = ""
@@ -78,11 +77,27 @@ class RecordsRead(Message, frozen=True, kw_only=True):
     last: int
     pipeline: str = ""
     lost: int = 0
+    transient: ClassVar[bool] = True
+
+
+class HandOverRecords(Request, frozen=True, kw_only=True):
+    """Asks that the checker be given the records that were read: `WindowObserved`. Their features never go to the tracker."""
+
+    log: str
+    first: int
+    last: int
+    pipeline: str
+    lost: int = 0
+    transient: ClassVar[bool] = True
+
+
+class WindowObserved(RecordsRead, frozen=True, kw_only=True):
+    """Records that nobody has checked yet, in order: `early` and `latent` hold float32 rows of the given widths, `routed` one byte a record."""
+
     early: bytes = b""
     latent: bytes = b""
     routed: bytes = b""
     widths: tuple[int, int] = (0, 0)
-    transient: ClassVar[bool] = True
 
     def features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Early-layer features [n, e] and latents [n, d]."""
@@ -92,10 +107,6 @@ class RecordsRead(Message, frozen=True, kw_only=True):
     def routed_flags(self) -> NDArray[np.bool_]:
         """Which of the records went through the gate [n]."""
         return np.frombuffer(self.routed, np.uint8).astype(bool)
-
-
-class WindowObserved(RecordsRead, frozen=True, kw_only=True):
-    """The tracker's word on records that nobody has checked yet, each exactly once and in order."""
 
 
 class EvidenceUpdated(Message, frozen=True, kw_only=True):

@@ -16,8 +16,8 @@ from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import (
-    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, Message, PipelineLive, PolicySet, PrepareRemedy, ReadRecords, RecordLive,
-    ShadowPipeline, derived_id,
+    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, HandOverRecords, Message, PipelineLive, PolicySet, PrepareRemedy, ReadRecords,
+    RecordLive, ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
 from agents.state import State
@@ -52,9 +52,11 @@ class System:
         analysis = Analysis(inference, self.shelf, self.evidence, wait, least=policy.detection.least)
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
+        log = LogDoor(inference)
         doors: dict[type[Message], Door] = {
-            ReadRecords: LogDoor(inference), AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare, AdoptChange: analysis.adopt,
-            PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy, RecordLive: self._deployer.record,
+            ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,
+            AdoptChange: analysis.adopt, PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy,
+            RecordLive: self._deployer.record,
         }
         self.switchboard = Switchboard(host, TEAM, self.ledger, doors, clock=clock, executor=executor)
 

@@ -1,17 +1,20 @@
-"""The tracker: reads the log by cursor, hands each record to the checker exactly once, and knows what was live when, and why.
+"""The tracker: reads the log by cursor, has each record handed to the checker exactly once, and knows what was live when, and why.
 
     idle -- Tick --> reading -- RecordsRead --> checking -- EvidenceUpdated --> idle
+
+It deals in numbers of records only: their features go from the log to the checker, once.
 """
 
 from typing import ClassVar
 
 from agents.agent import Agent
 from agents.messages import (
-    AgentFailed, EvidenceSaved, EvidenceUpdated, LiveRecorded, LogBegun, Message, PipelineLive, ReadRecords, RecordLive, RecordsLost,
-    RecordsRead, RequestExpired, RequestFailed, Tick, WindowObserved,
+    AgentFailed, EvidenceSaved, EvidenceUpdated, HandOverRecords, LiveRecorded, LogBegun, Message, PipelineLive, ReadRecords, RecordLive,
+    RecordsLost, RecordsRead, RequestExpired, RequestFailed, Tick,
 )
 
 READ_LIMIT = 1024
+READING = ("ReadRecords", "HandOverRecords")  # what failed is read again at the next tick
 
 
 class Tracker(Agent):
@@ -44,7 +47,7 @@ class Tracker(Agent):
             case AgentFailed(agent="checker") if self.state == "checking":
                 # One window that cannot be weighed must not stop the reading of all that follow.
                 self.cursor, self.state = self.end_of_window, "idle"
-            case RequestFailed(request="ReadRecords") | RequestExpired(request="ReadRecords"):
+            case RequestFailed(request=request) | RequestExpired(request=request) if request in READING:
                 self.state = "idle"
             case PipelineLive():
                 return [
@@ -69,9 +72,8 @@ class Tracker(Agent):
             self.state = "idle"
             return []
         self.state, self.end_of_window = "checking", read.last
-        window = self.say(
-            WindowObserved, read, first=read.first, last=read.last, pipeline=read.pipeline, early=read.early, latent=read.latent,
-            routed=read.routed, widths=read.widths, lost=read.lost,
+        hand_over = self.say(
+            HandOverRecords, read, log=read.log, first=read.first, last=read.last, pipeline=read.pipeline, lost=read.lost, deadline=15.0,
         )
         lost = [self.say(RecordsLost, read, first=read.first, count=read.lost)] if read.lost else []
-        return [*lost, window]
+        return [*lost, hand_over]

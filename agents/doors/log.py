@@ -1,36 +1,54 @@
-"""Reads the inference service's log for the tracker."""
+"""Reads the inference service's log for the tracker, and hands what was read to the checker."""
 
 import numpy as np
 
-from agents.messages import Message, ReadRecords, RecordsRead
+from agents.messages import HandOverRecords, Message, ReadRecords, RecordsRead, WindowObserved
 from agents.switchboard import answer_to
 from workflows.inference import CursorAhead, Inference, Records
 
 
 class LogDoor:
-    """Answers `ReadRecords` with the next records of one pipeline."""
+    """Answers `ReadRecords` with the numbers of the next records of one pipeline, and `HandOverRecords` with the records themselves.
+
+    What was read last is kept until it is handed over, so that it comes over the wire once; after a crash it is read again.
+    """
 
     def __init__(self, inference: Inference) -> None:
         self._inference = inference
+        self._kept: Records | None = None
 
-    def __call__(self, request: Message) -> list[Message]:
+    def read(self, request: Message) -> list[Message]:
+        """Say which records come next."""
         assert isinstance(request, ReadRecords)
         try:
             records = self._inference.records(request.after, request.limit)
         except CursorAhead:
             log = self._inference.stats().log
             return [answer_to(request, RecordsRead, "log", log=log, first=1, last=0)]
-        count = _one_version(records)
-        last = records.first + count - 1
+        self._kept, count = records, _one_version(records)
         return [
             answer_to(
-                request, RecordsRead, "log", log=records.log, first=records.first, last=last,
+                request, RecordsRead, "log", log=records.log, first=records.first, last=records.first + count - 1,
                 pipeline=str(records.version[0]) if count else "", lost=records.lost[1] - records.lost[0] + 1 if records.lost else 0,
-                early=np.ascontiguousarray(records.early[:count], np.float32).tobytes(),
-                latent=np.ascontiguousarray(records.latent[:count], np.float32).tobytes(),
-                routed=records.routed[:count].astype(np.uint8).tobytes(), widths=(records.early.shape[1], records.latent.shape[1]),
             )
         ]
+
+    def hand_over(self, request: Message) -> list[Message]:
+        """Give the records to the checker. Raises `LookupError` when they are no longer in the log."""
+        assert isinstance(request, HandOverRecords)
+        records, self._kept = self._kept, None
+        count = request.last - request.first + 1
+        if records is None or (records.log, records.first) != (request.log, request.first) or len(records.seqs) < count:
+            records = self._inference.records(request.first - 1, count)
+        if (records.log, records.first) != (request.log, request.first) or len(records.seqs) < count:
+            raise LookupError(f"records {request.first} to {request.last} have left the log before they were handed over; the next ones follow")
+        window = answer_to(
+            request, WindowObserved, "log", broadcast=True, log=records.log, first=request.first, last=request.last, pipeline=request.pipeline,
+            lost=request.lost, early=np.ascontiguousarray(records.early[:count], np.float32).tobytes(),
+            latent=np.ascontiguousarray(records.latent[:count], np.float32).tobytes(),
+            routed=records.routed[:count].astype(np.uint8).tobytes(), widths=(records.early.shape[1], records.latent.shape[1]),
+        )
+        return [window]
 
 
 def _one_version(records: Records) -> int:

@@ -22,6 +22,7 @@ from agents.messages import Message, decode, encode
 CALL_SECONDS = 30.0
 RESTORE_SECONDS = 120.0  # a process must start first
 ATTEMPTS = 5
+PIECE = 64 * 1024  # bytes; Ray copies an argument above 100 kB into its object store and out again, which costs more than the call itself
 LOST = (RayActorError, ActorDiedError, ActorUnavailableError)
 log = structlog.get_logger(__name__)
 
@@ -41,12 +42,12 @@ class _AgentActor:
         self._agent.restore(decode(data) for data in history)
         return self._generation
 
-    def receive(self, generation: str, data: bytes) -> tuple[str, list[bytes] | str]:
-        """Handle a message: ("said", messages), ("error", text), or ("unknown", ...) to who speaks to a predecessor."""
+    def receive(self, generation: str, *pieces: bytes) -> tuple[str, list[bytes] | str]:
+        """Handle a message that comes in pieces: ("said", messages), ("error", text), or ("unknown", ...) to who speaks to a predecessor."""
         if generation != self._generation or self._agent is None:
             return "unknown", self._generation
         try:
-            return "said", [encode(message) for message in self._agent.receive(decode(data))]
+            return "said", [encode(message) for message in self._agent.receive(decode(b"".join(pieces)))]
         except Exception as error:  # noqa: BLE001 - becomes AgentError at the caller, which restores the agent
             self._agent = None
             return "error", f"{type(error).__name__}: {error}"
@@ -95,9 +96,10 @@ class RayHost:
         if agent not in self._actors:
             raise AgentError(f"the {agent} has been stopped")
         data = encode(message)
+        pieces = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
         for _ in range(ATTEMPTS):
             try:
-                call = self._actors[agent].receive.remote(self._generations.get(agent, ""), data)
+                call = self._actors[agent].receive.remote(self._generations.get(agent, ""), *pieces)
                 outcome, said = ray.get(call, timeout=CALL_SECONDS)
             except LOST as error:
                 log.warning("agent process lost; it is restored from the ledger", agent=agent, error=type(error).__name__)

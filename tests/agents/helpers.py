@@ -58,18 +58,21 @@ class FakeMonitor:
         self.weighed = msgspec.msgpack.decode(state, type=list[float])
 
 
-def records(kind: type[RecordsRead], first: int, last: int, *, drifted: bool = False, pipeline: str = "first", log: str = "log", routed: bool = False, **more: Any) -> RecordsRead:
-    """Records `first`..`last`, all clean (latent 0) or all drifted (latent 1)."""
+def records(first: int, last: int, *, pipeline: str = "first", log: str = "log", **more: Any) -> RecordsRead:
+    """The word that records `first`..`last` are there."""
+    more.setdefault("id", f"RecordsRead-{first}-{last}")
+    return RecordsRead(log=log, first=first, last=last, pipeline=pipeline, source="log", **more)
+
+
+def window(first: int, last: int, *, drifted: bool = False, pipeline: str = "first", log: str = "log", routed: bool = False, **more: Any) -> WindowObserved:
+    """Records `first`..`last` as they are handed to the checker, all clean (latent 0) or all drifted (latent 1)."""
     count = last - first + 1
     latent = np.full((count, 1), float(drifted), np.float32).tobytes()
     flags = np.full(count, routed, np.uint8).tobytes()
-    more.setdefault("id", f"{kind.__name__}-{first}-{last}")
-    return kind(log=log, first=first, last=last, pipeline=pipeline, early=latent, latent=latent, routed=flags, widths=(1, 1), **more)
-
-
-def window(first: int, last: int, **more: Any) -> RecordsRead:
-    """What the tracker hands to the checker."""
-    return records(WindowObserved, first, last, source="tracker", **more)
+    more.setdefault("id", f"WindowObserved-{first}-{last}")
+    return WindowObserved(
+        log=log, first=first, last=last, pipeline=pipeline, early=latent, latent=latent, routed=flags, widths=(1, 1), source="log", **more
+    )
 
 
 def live(pipeline: str = "first", *, base: str = "first", previous: str = "", gated: bool = False, since: int = 1, **more: Any) -> PipelineLive:

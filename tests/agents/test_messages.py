@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.messages import KINDS, Draw, IncidentClosed, Label, Message, RecordsRead, Remedy, Request, Tick, decode, derived_id, encode
+from agents.messages import KINDS, Draw, IncidentClosed, Label, Message, Remedy, Request, Tick, WindowObserved, decode, derived_id, encode
 from tests.agents.helpers import records
 
 SAMPLES = {
@@ -59,7 +59,7 @@ def test_an_id_depends_on_who_says_what_about_which_key():
 
 
 def test_features_come_back_in_their_shapes():
-    read = RecordsRead(
+    read = WindowObserved(
         id="r", first=1, last=2, early=np.arange(6, dtype=np.float32).tobytes(), latent=np.arange(4, dtype=np.float32).tobytes(), routed=b"\x00\x01", widths=(3, 2)
     )
     early, latent = read.features()
@@ -70,8 +70,8 @@ def test_features_come_back_in_their_shapes():
 
 def test_only_heartbeat_and_bulk_stay_out_of_the_ledger():
     transient = {name for name, kind in KINDS.items() if kind.transient}
-    assert transient == {"Tick", "ReadRecords", "RecordsRead", "WindowObserved", "EvidenceUpdated"}
-    assert records(RecordsRead, 1, 3).transient
+    assert transient == {"Tick", "ReadRecords", "RecordsRead", "HandOverRecords", "WindowObserved", "EvidenceUpdated"}
+    assert records(1, 3).transient
     assert Tick(id="t").transient
 
 

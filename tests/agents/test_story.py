@@ -15,8 +15,8 @@ from tests.agents.test_messages import example
 
 
 MACHINERY = {
-    "Request", "Tick", "ReadRecords", "RecordsRead", "WindowObserved", "EvidenceUpdated", "EvidenceSaved", "AnalyseWindow", "AdoptChange",
-    "CloseQuestion", "ShadowPipeline", "RecordLive", "LiveRecorded",
+    "Request", "Tick", "ReadRecords", "RecordsRead", "HandOverRecords", "WindowObserved", "EvidenceUpdated", "EvidenceSaved", "AnalyseWindow",
+    "AdoptChange", "CloseQuestion", "ShadowPipeline", "RecordLive", "LiveRecorded",
 }  # fmt: skip
 
 

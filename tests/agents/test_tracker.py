@@ -6,13 +6,12 @@ from agents.messages import (
     AgentFailed,
     EvidenceSaved,
     EvidenceUpdated,
+    HandOverRecords,
     LogBegun,
     ReadRecords,
     RecordLive,
     RecordsLost,
-    RecordsRead,
     Tick,
-    WindowObserved,
 )
 from agents.tracker import READ_LIMIT, Tracker
 from tests.agents.helpers import DEPLOYMENT, expired, failed, kinds, live, records
@@ -21,7 +20,7 @@ TICK = Tick(id="tick-1")
 
 
 def read(first, last, **more):
-    return records(RecordsRead, first, last, source="log", **more)
+    return records(first, last, **more)
 
 
 def weighed(cursor):
@@ -50,13 +49,11 @@ def test_a_tick_that_comes_while_a_read_is_under_way_asks_for_nothing(tracker):
     assert tracker.receive(Tick(id="tick-2")) == []
 
 
-def test_records_are_handed_over_as_they_are(tracker):
+def test_what_was_read_is_handed_over_by_its_numbers(tracker):
     tracker.receive(TICK)
-    [window] = tracker.receive(read(1, 3, drifted=True, routed=True))
-    assert isinstance(window, WindowObserved)
-    assert (window.first, window.last, window.pipeline, window.widths) == (1, 3, "first", (1, 1))
-    assert window.features()[1].tolist() == [[1.0], [1.0], [1.0]]
-    assert window.routed_flags().all()
+    [request] = tracker.receive(read(1, 3))
+    assert isinstance(request, HandOverRecords)
+    assert (request.log, request.first, request.last, request.pipeline) == ("log", 1, 3, "first")
 
 
 def test_the_cursor_moves_on_when_the_checker_has_weighed_the_window_and_not_before(tracker):
@@ -83,10 +80,10 @@ def test_nothing_new_means_idle_again(tracker):
 
 def test_lost_records_are_told_with_their_number(tracker):
     tracker.receive(TICK)
-    lost, window = tracker.receive(read(501, 600, lost=500))
+    lost, request = tracker.receive(read(501, 600, lost=500))
     assert isinstance(lost, RecordsLost)
     assert (lost.first, lost.count) == (501, 500)
-    assert window.first == 501
+    assert (request.first, request.lost) == (501, 500)
 
 
 def test_a_new_log_is_read_from_its_beginning(tracker):
@@ -112,7 +109,16 @@ def test_an_answer_that_comes_after_its_deadline_is_not_handed_over_twice(tracke
     tracker.receive(expired(request))
     assert tracker.receive(read(1, 3)) == []
     tracker.receive(Tick(id="tick-2"))
-    assert kinds(tracker.receive(read(1, 3, id="second"))) == ["WindowObserved"]
+    assert kinds(tracker.receive(read(1, 3, id="second"))) == ["HandOverRecords"]
+
+
+@pytest.mark.parametrize("answer", [failed, expired])
+def test_records_that_could_not_be_handed_over_are_read_again(tracker, answer):
+    tracker.receive(TICK)
+    [request] = tracker.receive(read(1, 3))
+    assert tracker.receive(answer(request)) == []
+    [again] = tracker.receive(Tick(id="tick-2"))
+    assert (type(again), again.after) == (ReadRecords, 0)
 
 
 def test_a_window_that_the_checker_cannot_weigh_does_not_stop_the_reading(tracker):
@@ -142,7 +148,7 @@ def test_a_restored_tracker_reads_on_from_what_the_checker_has_saved(tracker):
     restored.restore([LogBegun(id="b", source="tracker", log="log"), saved])
     [request] = restored.receive(TICK)
     assert request.after == 2000
-    assert kinds(restored.receive(read(2001, 2100))) == ["WindowObserved"]
+    assert kinds(restored.receive(read(2001, 2100))) == ["HandOverRecords"]
 
 
 def test_a_record_of_what_is_live_names_its_cause(tracker):

@@ -21,6 +21,7 @@ from agents.messages import (
     ChangeAdopted,
     CompareRemedies,
     DeployPipeline,
+    HandOverRecords,
     LabelGiven,
     LiveRecorded,
     Message,
@@ -30,14 +31,13 @@ from agents.messages import (
     QuestionClosed,
     ReadRecords,
     RecordLive,
-    RecordsRead,
     ShadowPipeline,
 )
 from agents.planner import Planner
 from agents.policy import Detection, Policy, Remedies
 from agents.switchboard import Switchboard, answer_to
 from agents.tracker import Tracker
-from tests.agents.helpers import CLASSES, DEPLOYMENT, FakeMonitor, analysed, compared, live, offer, prepared, records
+from tests.agents.helpers import CLASSES, DEPLOYMENT, FakeMonitor, analysed, compared, live, offer, prepared, records, window
 
 POLICY = Policy(detection=Detection(save_every=1), remedies=Remedies(prepare=("recalibrate", "filter")))
 TEAM = {agent.name: agent for agent in (Tracker, Checker, Improver, Planner, Desk)}
@@ -73,7 +73,7 @@ class World:
 
     def doors(self) -> Mapping[type[Message], object]:
         doors = {
-            ReadRecords: self.read, AnalyseWindow: self.analyse, PrepareRemedy: prepared, CompareRemedies: compared, ShadowPipeline: self.shadow,
+            ReadRecords: self.read, HandOverRecords: self.hand_over, AnalyseWindow: self.analyse, PrepareRemedy: prepared, CompareRemedies: compared, ShadowPipeline: self.shadow,
             DeployPipeline: self.deploy, AdoptChange: self.adopt, RecordLive: self.record,
         }  # fmt: skip
         return {kind: partial(self.carry_out, door) for kind, door in doors.items()}
@@ -86,12 +86,14 @@ class World:
     def read(self, request):
         rest = self.log[request.after :]
         same = next((place for place, one in enumerate(rest) if one != rest[0]), len(rest))
-        drifted, pipeline = rest[0] if rest else (False, "")
+        _, pipeline = rest[0] if rest else (False, "")
         first, last = request.after + 1, request.after + min(same, request.limit)
-        return records(
-            RecordsRead, first, last, drifted=drifted, pipeline=pipeline, routed=drifted and pipeline != "first", id=f"read-{request.id}", cause=request.id,
-            source="log", to="tracker",
-        )  # fmt: skip
+        return records(first, last, pipeline=pipeline, id=f"read-{request.id}", cause=request.id, to="tracker")
+
+    def hand_over(self, request):
+        drifted, pipeline = self.log[request.first - 1]
+        routed = drifted and pipeline != "first"
+        return window(request.first, request.last, drifted=drifted, pipeline=pipeline, routed=routed, id=f"window-{request.id}", cause=request.id)
 
     def analyse(self, request):
         return analysed(request, audit=tuple(range(request.first, request.first + 8)), teaching=(request.first + 8, request.first + 9))
