@@ -63,7 +63,10 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct):
-    """The state of a deployment at a glance. `alarm_line`: the log evidence at which an incident opens; 0 before a policy is known."""
+    """The state of a deployment at a glance.
+
+    `alarm_line`: the log evidence at which an incident opens; 0 before a policy is known. `every`: of so many records one is looked at.
+    """
 
     deployment: str
     pipeline: str
@@ -78,6 +81,7 @@ class Status(msgspec.Struct):
     previous: str = ""
     gated: bool = False
     alarm_line: float = 0.0
+    every: int = 1
 
 
 class Board:
@@ -92,6 +96,7 @@ class Board:
         self._incidents: dict[str, IncidentView] = {}
         self._live: PipelineLive | None = None
         self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
+        self._every = 1
         self._points: list[tuple[int, float]] = []
         self._marks: deque[Mark] = deque(maxlen=TRACE)
         self.changes = 0  # grows with every message that may change what people see
@@ -156,6 +161,7 @@ class Board:
                 self._live = message
                 self._marks.append(Mark(message.since, "live", message.pipeline))
             case EvidenceUpdated() | EvidenceSaved():
+                self._every = message.every if isinstance(message, EvidenceUpdated) else self._every
                 self._cursor, self._evidence = message.cursor, message.log_evidence
                 self._points.append((message.cursor, message.log_evidence))
                 if len(self._points) > TRACE:
@@ -205,6 +211,7 @@ class Board:
                 reason=live.reason if live else "", cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,
+                every=self._every,
             )
 
     def trace(self) -> Trace:

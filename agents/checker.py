@@ -8,6 +8,7 @@ Drift alone is no reason to act: after the alarm a person labels a few records d
 label-free estimate say that accuracy suffers are labels asked to learn from.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ ASKING = ("auditing", "teaching")
 RESTING = ("watching", "adopting")  # no other agent has anything to do
 OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
 SUSPICIOUS = 0.2  # probability below which wrong answers are taken to be more than bad luck; what follows is checked by more labels
+PLACES = 1000  # changes of pace that are remembered, to tell a record's number
 UNKNOWN = -1  # the class index that stands for "none of these"
 
 
@@ -48,6 +50,7 @@ class Checker(Agent):
         self.state = "watching"
         self.pipeline = self.reference = self.incident = self.window = ""
         self.monitor: Monitor | None = None
+        self.places: deque[tuple[int, int, int]] = deque(maxlen=PLACES)  # (so many weighed before, next record, one of how many), oldest first
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
         self._forget_incident()
@@ -121,9 +124,10 @@ class Checker(Agent):
 
     def _load(self, reference: str) -> None:
         self.reference, self.monitor, self.weighed = reference, self.load_monitor(reference), 0
+        self.places.clear()
 
     def _weigh(self, window: WindowObserved) -> list[Message]:
-        seen = max(0, self.cursor - window.first + 1)  # a tracker that was restored reads again what has been weighed already
+        seen = max(0, self.cursor - window.first + 1) // window.every  # a tracker that was restored reads again what has been weighed already
         if window.first > self.cursor + 1 and not window.lost:  # this checker was restored and has not weighed those before: from there again
             return [self.say(EvidenceUpdated, window, cursor=self.cursor, log_evidence=0.0, incident="")]
         fresh = window.last > self.cursor
@@ -134,7 +138,7 @@ class Checker(Agent):
             if window.last > self.muted_until:
                 said, evidence = self._test(window, seen, self.monitor)
             said = [*said, *self._look_for_the_end(window, seen)]
-        updated = self.say(EvidenceUpdated, window, cursor=self.cursor, log_evidence=evidence, incident="")
+        updated = self.say(EvidenceUpdated, window, cursor=self.cursor, log_evidence=evidence, every=window.every, incident="")
         if self.monitor is not None and (said or self.cursor - self.saved >= self.policy.detection.save_every):
             self.saved = self.cursor
             state = self.monitor.state()
@@ -149,19 +153,19 @@ class Checker(Agent):
 
     def _test(self, window: WindowObserved, seen: int, monitor: Monitor) -> tuple[list[Message], float]:
         """Weigh a window without the records that have been `seen` before."""
-        first, before = window.first + seen, self.weighed
+        self._note_place(window.first + window.every * (seen + 1) - 1, window.every)
         early, latent = window.features()
         reading = monitor.update(early[seen:], latent[seen:])
-        self.weighed += window.last - first + 1
+        self.weighed += len(early) - seen
         said: list[Message] = []
         if self.state == "watching" and reading.alarm and reading.onset is not None and reading.alarm_at is not None:
             incident = f"{self.deployment}-{self.incidents + 1}"
             self._open(incident)
-            onset, alarm_at = (max(1, first + index - before) for index in (reading.onset, reading.alarm_at))
+            onset, alarm_at = self._record(reading.onset), self._record(reading.alarm_at)
             detection, labels = self.policy.detection, self.policy.labels
             opened = self.say(
                 IncidentOpened, window, incident=incident, pipeline=self.pipeline, onset=onset, alarm_at=alarm_at,
-                log_evidence=reading.log_evidence,
+                log_evidence=reading.log_evidence, every=window.every if window.every > 1 else None,
             )
             analyse = self.say(
                 AnalyseWindow, opened, incident=incident, first=onset, count=detection.window, audit=labels.harm, teaching=labels.teaching,
@@ -169,6 +173,17 @@ class Checker(Agent):
             )
             said = [opened, analyse]
         return said, reading.log_evidence
+
+    def _note_place(self, record: int, every: int) -> None:
+        """The next record weighed has the number `record`, and from there on one of `every` so many is."""
+        begin, known, before = self.places[-1] if self.places else (0, 0, 0)
+        if before != every or record != known + (self.weighed - begin) * every:
+            self.places.append((self.weighed, record, every))
+
+    def _record(self, index: int) -> int:
+        """The number of the record that was weighed as the `index`-th, counted from 0."""
+        begin, record, every = next((place for place in reversed(self.places) if place[0] <= index), self.places[0])
+        return max(1, record + (index - begin) * every)
 
     def _look_for_the_end(self, window: WindowObserved, seen: int) -> list[Message]:
         if self.end is None or self.state != "watching" or not self.end.update(window.routed_flags()[seen:]):

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+HEARTBEAT = 0.2
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
     """What all messages have. `to` names the one addressee of an answer; without it all who handle the type get it."""
 
@@ -50,7 +53,7 @@ class RequestExpired(Message, frozen=True, kw_only=True):
 
 
 class Tick(Message, frozen=True, kw_only=True):
-    """Heartbeat of the switchboard."""
+    """Heartbeat of the switchboard, `HEARTBEAT` seconds after the last one."""
 
     transient: ClassVar[bool] = True
 
@@ -59,7 +62,7 @@ class Tick(Message, frozen=True, kw_only=True):
 
 
 class ReadRecords(Request, frozen=True, kw_only=True):
-    """Asks for at most `limit` records after sequence number `after`."""
+    """Asks for at most `limit` records after sequence number `after`; if more have come, for every k-th of them."""
 
     after: int
     limit: int = 1024
@@ -69,6 +72,7 @@ class ReadRecords(Request, frozen=True, kw_only=True):
 class RecordsRead(Message, frozen=True, kw_only=True):
     """Records `first`..`last` are there, all of one pipeline; `lost` were overwritten before anybody read them.
 
+    When there are very many, one of `every` so many is looked at: the records `first` + `every` - 1, `first` + 2 `every` - 1, ..., `last`.
     `log` names the life of the log: a restarted service counts from 1 again.
     """
 
@@ -77,6 +81,7 @@ class RecordsRead(Message, frozen=True, kw_only=True):
     last: int
     pipeline: str = ""
     lost: int = 0
+    every: int = 1
     transient: ClassVar[bool] = True
 
 
@@ -88,6 +93,7 @@ class HandOverRecords(Request, frozen=True, kw_only=True):
     last: int
     pipeline: str
     lost: int = 0
+    every: int = 1
     transient: ClassVar[bool] = True
 
 
@@ -110,10 +116,11 @@ class WindowObserved(RecordsRead, frozen=True, kw_only=True):
 
 
 class EvidenceUpdated(Message, frozen=True, kw_only=True):
-    """The checker has weighed all records up to `cursor`."""
+    """The checker has weighed the records up to `cursor`, one of `every` so many."""
 
     cursor: int
     log_evidence: float
+    every: int = 1
     transient: ClassVar[bool] = True
 
 
@@ -145,12 +152,16 @@ class RecordsLost(Message, frozen=True, kw_only=True):
 
 
 class IncidentOpened(Message, frozen=True, kw_only=True):
-    """Records since `onset` do not look like the reference of `pipeline`; noticed after record `alarm_at`."""
+    """Records since `onset` do not look like the reference of `pipeline`; noticed after record `alarm_at`.
+
+    `every`: of so many records one was looked at; nothing where all were.
+    """
 
     pipeline: str
     onset: int
     alarm_at: int
     log_evidence: float
+    every: int | None = None
 
 
 class AnalyseWindow(Request, frozen=True, kw_only=True):

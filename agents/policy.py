@@ -26,6 +26,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `run_length`: mean clean records to a false alarm. `window` and `least`: how many drifted records to learn from. `ended_below`: share
     of routed records under which a drift is over. `cool_down`: records before a drift that hurts unmended is asked about again.
+    `records_per_second`: when more come, every k-th is looked at; at most 5,000 or so are looked at anyway.
     """
 
     run_length: float = 1e6
@@ -34,6 +35,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     save_every: int = 2000
     ended_below: float = 0.1
     cool_down: int = 20_000
+    records_per_second: float = 1000.0
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,6 +168,7 @@ def _check_values(policy: Policy, name: str) -> None:
     """Numbers that no rule of the type system catches."""
     wrong = {
         "detection.run_length must be at least 100 records": policy.detection.run_length < 100,
+        "detection.records_per_second must be at least 10": not policy.detection.records_per_second >= 10,
         "detection.window must not be below detection.least, and that not below 20": policy.detection.window < policy.detection.least
         or policy.detection.least < 20,
         "labels must not be negative": min(msgspec.structs.astuple(policy.labels)) < 0,

@@ -41,10 +41,11 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
     unsettled = [view["incident"] for view in incidents if not view["outcome"]]
     live = f"{status['pipeline']}, since {clock(status['since'])}: {status['reason']}" if status["pipeline"] else "nothing yet"
     closed = f"{len(incidents) - len(unsettled)} closed"
+    share = f", now 1 in {status['every']}" if status["every"] > 1 else ""
     return [
         f"deployment   {status['deployment']}",
         f"live         {live}",
-        f"records      {status['cursor']} checked; log evidence of drift {status['log_evidence']:.1f}",
+        f"records      {status['cursor']} checked{share}; log evidence of drift {status['log_evidence']:.1f}",
         f"incidents    {', '.join(unsettled) + ' open' if unsettled else 'none open'}, {closed}",
         f"questions    {', '.join(status['questions']) or 'none open'}",
     ]

@@ -26,7 +26,8 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case RecordsLost():
             return f"{message.count} records before {message.first} were overwritten unread"
         case IncidentOpened():
-            return f"{message.incident} opened: records since {message.onset} look different (noticed after record {message.alarm_at})"
+            share = f", looking at 1 in {message.every}" if message.every else ""
+            return f"{message.incident} opened: records since {message.onset} look different (noticed after record {message.alarm_at}{share})"
         case WindowAnalysed():
             return (
                 f"{message.records} records kept: KS {message.ks:.2f} (p {message.ks_p:.3f}), MMD {message.mmd:.4f} (p {message.mmd_p:.3f}); "

@@ -18,7 +18,7 @@ from agents.agent import Agent, M
 from agents.hosts.host import AgentError, Host
 from agents.ledger import Ledger
 from agents.messages import (
-    AgentFailed, AskChoice, AskLabels, Message, QuestionClosed, Request, RequestExpired, RequestFailed, Tick, derived_id,
+    HEARTBEAT, AgentFailed, AskChoice, AskLabels, Message, QuestionClosed, Request, RequestExpired, RequestFailed, Tick, derived_id,
 )
 
 Door = Callable[[Message], Sequence[Message]]
@@ -99,7 +99,7 @@ class Switchboard:
             if not self._inbox.empty():
                 self._handle(self._inbox.get())
 
-    def run(self, stop: threading.Event, heartbeat: float = 0.2) -> None:
+    def run(self, stop: threading.Event, heartbeat: float = HEARTBEAT) -> None:
         """Handle messages as they come, until `stop` is set."""
         next_tick = self._clock()
         while not stop.is_set():

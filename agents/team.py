@@ -25,7 +25,7 @@ def load_monitor(run_length: float, reference: str) -> Monitor:
 def factories(deployment: str, policy: Policy) -> dict[str, Callable[[], Agent]]:
     """How each agent begins, before its first message."""
     return {
-        Tracker.name: partial(Tracker, deployment),
+        Tracker.name: partial(Tracker, deployment, policy.detection.records_per_second),
         Checker.name: partial(Checker, deployment, policy, partial(load_monitor, policy.detection.run_length)),
         Improver.name: partial(Improver, deployment, policy),
         Planner.name: partial(Planner, deployment, policy),

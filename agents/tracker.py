@@ -2,18 +2,20 @@
 
     idle -- Tick --> reading -- RecordsRead --> checking -- EvidenceUpdated --> idle
 
-It deals in numbers of records only: their features go from the log to the checker, once.
+It deals in numbers of records only: their features go from the log to the checker, once. When more come in a heartbeat than may be looked
+at, every k-th is: under a sequential test of exchangeable records that only changes which ones, so the bound on false alarms holds.
 """
 
+import math
 from typing import ClassVar
 
 from agents.agent import Agent
 from agents.messages import (
-    AgentFailed, EvidenceSaved, EvidenceUpdated, HandOverRecords, LiveRecorded, LogBegun, Message, PipelineLive, ReadRecords, RecordLive,
+    HEARTBEAT, AgentFailed, EvidenceSaved, EvidenceUpdated, HandOverRecords, LiveRecorded, LogBegun, Message, PipelineLive, ReadRecords, RecordLive,
     RecordsLost, RecordsRead, RequestExpired, RequestFailed, Tick,
 )
 
-READ_LIMIT = 1024
+READ_LIMIT = 1024  # records at a time, however many may be looked at; bounds a message
 READING = ("ReadRecords", "HandOverRecords")  # what failed is read again at the next tick
 
 
@@ -25,8 +27,9 @@ class Tracker(Agent):
         Tick, RecordsRead, EvidenceUpdated, EvidenceSaved, PipelineLive, LiveRecorded, AgentFailed, RequestFailed, RequestExpired,
     )
 
-    def __init__(self, deployment: str) -> None:
+    def __init__(self, deployment: str, records_per_second: float = math.inf) -> None:
         super().__init__(deployment)
+        self.limit = max(1, int(min(READ_LIMIT, records_per_second * HEARTBEAT)))
         self.state = "idle"
         self.log = ""
         self.cursor = 0
@@ -39,9 +42,7 @@ class Tracker(Agent):
             case RecordsRead() if self.state == "reading":
                 return self._pass_on(message)
             case EvidenceUpdated(cursor=cursor) if self.state == "checking":
-                more = cursor - self.cursor >= READ_LIMIT
                 self.cursor, self.state = cursor, "idle"  # further back when a checker was restored
-                return [self._read(message)] if more else []
             case EvidenceSaved(cursor=cursor):
                 self.cursor = max(self.cursor, cursor)
             case AgentFailed(agent="checker") if self.state == "checking":
@@ -61,7 +62,7 @@ class Tracker(Agent):
 
     def _read(self, cause: Message) -> Message:
         self.state = "reading"
-        return self.say(ReadRecords, cause, after=self.cursor, limit=READ_LIMIT, deadline=15.0, incident="")
+        return self.say(ReadRecords, cause, after=self.cursor, limit=self.limit, deadline=15.0, incident="")
 
     def _pass_on(self, read: RecordsRead) -> list[Message]:
         if read.log != self.log:
@@ -73,7 +74,8 @@ class Tracker(Agent):
             return []
         self.state, self.end_of_window = "checking", read.last
         hand_over = self.say(
-            HandOverRecords, read, log=read.log, first=read.first, last=read.last, pipeline=read.pipeline, lost=read.lost, deadline=15.0,
+            HandOverRecords, read, log=read.log, first=read.first, last=read.last, pipeline=read.pipeline, lost=read.lost, every=read.every,
+            deadline=15.0,
         )
         lost = [self.say(RecordsLost, read, first=read.first, count=read.lost)] if read.lost else []
         return [*lost, hand_over]

@@ -79,6 +79,7 @@ class Records(msgspec.Struct, frozen=True, eq=False):
     logits: NDArray[np.float32]  # [n, k]
     early: NDArray[np.float32]  # [n, e] of the raw image
     latent: NDArray[np.float32]  # [n, d] of the raw image
+    every: int = 1  # of so many records one is here, the last of them
 
 
 class Images(msgspec.Struct, frozen=True, eq=False):
@@ -120,8 +121,11 @@ class Inference(Protocol):
     def infer(self, images: NDArray[Any]) -> Answers:
         """Answer images [n, c, h, w], float32 in [0, 1] or uint8. Raises `BadImages`, `NoPipeline`."""
 
-    def records(self, after: int, limit: int = 1000) -> Records:
-        """At most `limit` records after number `after` (0 at the start), oldest first. Raises `CursorAhead`."""
+    def records(self, after: int, limit: int = 1000, *, spread: bool = False) -> Records:
+        """At most `limit` records after number `after` (0 at the start), oldest first. Raises `CursorAhead`.
+
+        With `spread`, every k-th of all there are, k as small as `limit` allows, so that a reader never falls behind.
+        """
 
     def images(self, seqs: NDArray[np.int64]) -> Images:
         """The images of these records, as far as they are still kept."""

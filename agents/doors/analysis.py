@@ -168,7 +168,7 @@ class Analysis:
 def _joined(parts: Sequence[Records]) -> Records:
     names = ("seqs", "time", "version", "label", "routed", "logits", "early", "latent")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Records(log=parts[0].log, first=parts[0].first, last=parts[-1].last, lost=parts[0].lost, **columns)
+    return Records(log=parts[0].log, first=parts[0].first, last=parts[-1].last, lost=parts[0].lost, every=1, **columns)
 
 
 def _sample(features: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -21,14 +21,15 @@ class LogDoor:
         """Say which records come next."""
         assert isinstance(request, ReadRecords)
         try:
-            records = self._inference.records(request.after, request.limit)
+            records = self._inference.records(request.after, request.limit, spread=True)
         except CursorAhead:
             log = self._inference.stats().log
             return [answer_to(request, RecordsRead, "log", log=log, first=1, last=0)]
         self._kept, count = records, _one_version(records)
         return [
             answer_to(
-                request, RecordsRead, "log", log=records.log, first=records.first, last=records.first + count - 1,
+                request, RecordsRead, "log", log=records.log,
+                first=records.first, last=records.first + count * records.every - 1, every=records.every,
                 pipeline=str(records.version[0]) if count else "", lost=records.lost[1] - records.lost[0] + 1 if records.lost else 0,
             )
         ]
@@ -37,16 +38,17 @@ class LogDoor:
         """Give the records to the checker. Raises `LookupError` when they are no longer in the log."""
         assert isinstance(request, HandOverRecords)
         records, self._kept = self._kept, None
-        count = request.last - request.first + 1
-        if records is None or (records.log, records.first) != (request.log, request.first) or len(records.seqs) < count:
-            records = self._inference.records(request.first - 1, count)
-        if (records.log, records.first) != (request.log, request.first) or len(records.seqs) < count:
+        wanted = np.arange(request.first + request.every - 1, request.last + 1, request.every)
+        if records is None or records.log != request.log or not np.isin(wanted, records.seqs).all():
+            records = self._inference.records(request.first - 1, request.last - request.first + 1)
+        if records.log != request.log or not np.isin(wanted, records.seqs).all():
             raise LookupError(f"records {request.first} to {request.last} have left the log before they were handed over; the next ones follow")
+        rows = np.searchsorted(records.seqs, wanted)
         window = answer_to(
             request, WindowObserved, "log", broadcast=True, log=records.log, first=request.first, last=request.last, pipeline=request.pipeline,
-            lost=request.lost, early=np.ascontiguousarray(records.early[:count], np.float32).tobytes(),
-            latent=np.ascontiguousarray(records.latent[:count], np.float32).tobytes(),
-            routed=records.routed[:count].astype(np.uint8).tobytes(), widths=(records.early.shape[1], records.latent.shape[1]),
+            lost=request.lost, every=request.every, early=np.asarray(records.early[rows], np.float32).tobytes(),
+            latent=np.asarray(records.latent[rows], np.float32).tobytes(), routed=records.routed[rows].astype(np.uint8).tobytes(),
+            widths=(records.early.shape[1], records.latent.shape[1]),
         )
         return [window]
 

@@ -65,8 +65,8 @@ def records(first: int, last: int, *, pipeline: str = "first", log: str = "log",
 
 
 def window(first: int, last: int, *, drifted: bool = False, pipeline: str = "first", log: str = "log", routed: bool = False, **more: Any) -> WindowObserved:
-    """Records `first`..`last` as they are handed to the checker, all clean (latent 0) or all drifted (latent 1)."""
-    count = last - first + 1
+    """Records `first`..`last` as they are handed to the checker, all clean (latent 0) or all drifted (latent 1); of `every` so many one."""
+    count = (last - first + 1) // more.get("every", 1)
     latent = np.full((count, 1), float(drifted), np.float32).tobytes()
     flags = np.full(count, routed, np.uint8).tobytes()
     more.setdefault("id", f"WindowObserved-{first}-{last}")

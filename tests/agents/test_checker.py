@@ -90,6 +90,29 @@ def test_during_an_incident_records_are_weighed_but_no_second_one_is_opened():
     assert kinds(checker.receive(window(21, 100, drifted=True))) == ["EvidenceUpdated"]
 
 
+def test_when_one_in_so_many_is_looked_at_numbers_remain_those_of_all_records():
+    checker = watching()
+    checker.receive(window(1, 100))
+    [updated] = checker.receive(window(101, 200, every=10))
+    assert (updated.cursor, updated.every) == (200, 10)
+    checker.receive(window(201, 240, every=20, drifted=True))  # looks at 220 and 240
+    opened, *_ = checker.receive(window(241, 300, every=15, drifted=True))  # looks at 255, 270 and 285, by when it has seen five
+    assert (opened.onset, opened.alarm_at, opened.every) == (220, 285, 15)
+
+
+def test_when_all_records_are_looked_at_the_incident_does_not_speak_of_it():
+    opened, *_ = watching().receive(window(1, 20, drifted=True))
+    assert (opened.onset, opened.every) == (1, None)
+
+
+def test_what_it_has_looked_at_is_not_looked_at_again_when_only_one_in_so_many_is():
+    checker = watching()
+    checker.receive(window(1, 100, every=10))
+    checker.receive(window(51, 150, every=10, id="from further back"))
+    assert len(checker.monitor.weighed) == 15
+    assert checker.cursor == 150
+
+
 def test_records_of_another_pipeline_do_not_count():
     checker = watching()
     assert kinds(checker.receive(window(1, 50, drifted=True, pipeline="other"))) == ["EvidenceUpdated"]

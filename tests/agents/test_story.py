@@ -94,6 +94,15 @@ def test_the_status_knows_what_is_live_and_how_far_the_records_are_weighed(board
     assert (status.pipeline, status.base, status.cursor, status.log_evidence, status.counts["PipelineLive"]) == ("filter", "first", 120, 2.5, 1)
 
 
+def test_that_only_one_record_in_so_many_is_looked_at_is_said_in_the_status_and_in_the_story(board):
+    told(board, EvidenceUpdated(id="e", cursor=120, log_evidence=2.5))
+    assert board.status().every == 1
+    told(board, EvidenceUpdated(id="f", cursor=5120, log_evidence=2.5, every=5))
+    assert board.status().every == 5
+    assert line(msgspec.structs.replace(OPENED, every=5)).endswith(", looking at 1 in 5)")
+    assert "looking" not in line(OPENED)
+
+
 def test_events_are_numbered_and_heartbeats_are_none(board):
     told(board, live(), Tick(id="t"), incident_closed())
     assert [number for number, _ in board.events(after=0)] == [1, 2]

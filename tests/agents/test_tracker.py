@@ -65,11 +65,19 @@ def test_the_cursor_moves_on_when_the_checker_has_weighed_the_window_and_not_bef
     assert request.after == 3
 
 
-def test_after_a_full_window_the_next_one_is_read_at_once(tracker):
+@pytest.mark.parametrize(("rate", "limit"), [(100, 20), (1000, 200), (1e9, READ_LIMIT)])
+def test_in_a_heartbeat_it_asks_for_no_more_records_than_the_policy_lets_it_look_at(rate, limit):
+    [request] = Tracker(DEPLOYMENT, rate).receive(TICK)
+    assert request.limit == limit
+
+
+def test_of_very_many_records_every_kth_is_handed_over_and_the_next_read_begins_behind_all_of_them(tracker):
     tracker.receive(TICK)
-    tracker.receive(read(1, READ_LIMIT))
-    [request] = tracker.receive(weighed(READ_LIMIT))
-    assert request.after == READ_LIMIT
+    [request] = tracker.receive(read(1, 1000, every=5))
+    assert (request.first, request.last, request.every) == (1, 1000, 5)
+    assert tracker.receive(weighed(1000)) == []
+    [request] = tracker.receive(Tick(id="tick-2"))
+    assert request.after == 1000
 
 
 def test_nothing_new_means_idle_again(tracker):

@@ -83,6 +83,8 @@ def test_status_questions_and_incidents_in_plain_lines(office, visitor):
     office.ask_choice()
     status = status_lines(visitor.status())
     assert any("digits-first" in line for line in status) and any("digits-1 open" in line for line in status)
+    assert any(" checked; log evidence" in line for line in status)
+    assert any(" checked, now 1 in 7; log evidence" in line for line in status_lines(visitor.status() | {"every": 7}))
     asked = "\n".join(question_lines(visitor.questions()))
     assert "digits-1/audit: 4 of 4 labels missing, to measure" in asked and "records 12 15 19 23" in asked
     assert "digits-1/approve: choose approve, fine_tune, decline" in asked

@@ -12,8 +12,8 @@ from agents.desk import Desk
 from agents.hosts.host import AgentError, LocalHost
 from agents.hosts.ray_host import RayHost
 from agents.ledger import Ledger
-from agents.messages import IncidentClosed, Tick
-from tests.agents.helpers import INCIDENT, ask_labels, kinds
+from agents.messages import EvidenceUpdated, IncidentClosed, Tick, WindowObserved
+from tests.agents.helpers import INCIDENT, ask_labels, kinds, window
 from tests.agents.world import FACTORIES, Loop, World, drift_comes_and_goes
 
 pytestmark = pytest.mark.ray
@@ -116,3 +116,24 @@ def test_a_job_runs_in_another_process_and_its_error_reaches_who_asked():
     assert (pid != os.getpid(), half) == (True, 0.5)
     with pytest.raises(ZeroDivisionError):
         host.submit(reciprocal, number=0).result(timeout=120)
+
+
+class Heavy(Desk):
+    """Says how much it was given."""
+
+    handles = (WindowObserved,)
+
+    def handle(self, message):
+        early, latent = message.features()
+        return [self.say(EvidenceUpdated, message, cursor=len(early), log_evidence=float(early.sum() + latent.sum()))]
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 5000])
+def test_a_message_of_any_size_arrives_whole(count):
+    host = RayHost({"desk": partial(Heavy, "digits")})
+    try:
+        host.start(lambda _name: ())
+        [said] = host.deliver("desk", window(1, count, drifted=True))
+        assert (said.cursor, said.log_evidence) == (count, 2.0 * count)
+    finally:
+        host.stop()

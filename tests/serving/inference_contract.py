@@ -68,6 +68,14 @@ class InferenceContract:
         nothing = inference.records(5)
         assert (nothing.first, nothing.last, nothing.lost, len(nothing.seqs)) == (6, 5, None, 0)
 
+    def test_a_reader_of_few_records_may_have_them_spread_over_all_there_are(self, inference, tmp_path):
+        ready(inference, tmp_path).infer(image(0.1, count=7))
+        records = inference.records(0, limit=3, spread=True)
+        assert (records.first, records.last, records.every, records.seqs.tolist()) == (1, 6, 3, [3, 6])
+        records = inference.records(6, limit=3, spread=True)
+        assert (records.first, records.last, records.every, records.seqs.tolist()) == (7, 7, 1, [7])
+        assert (len(inference.records(7, spread=True).seqs), inference.records(7, spread=True).last) == (0, 7)
+
     def test_a_reader_that_fell_behind_is_told_exactly_which_records_it_lost(self, inference, tmp_path):
         ready(inference, tmp_path).infer(image(0.1, count=5))
         assert inference.records(0).last == 5

@@ -92,7 +92,7 @@ def test_unknown_commands_and_arguments_are_answered_with_those_that_exist(contr
     with WireClient(control.address, SERVER.public, CLIENT, timeout=20) as client:
         with pytest.raises(RemoteError, match=r"no command 'dance'; expected one of \['infer', 'records'"):
             client.call("dance")
-        with pytest.raises(RemoteError, match=r"expected \['after', 'limit'\]"):
+        with pytest.raises(RemoteError, match=r"expected \['after', 'limit', 'spread'\]"):
             client.call("records", since=3)
 
 

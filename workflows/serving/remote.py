@@ -37,9 +37,9 @@ class RemoteInference:
         """See `Inference.infer`."""
         return api.Answers(**self._call("infer", images=images))
 
-    def records(self, after: int, limit: int = 1000) -> api.Records:
+    def records(self, after: int, limit: int = 1000, *, spread: bool = False) -> api.Records:
         """See `Inference.records`."""
-        got = self._call("records", after=after, limit=limit)
+        got = self._call("records", after=after, limit=limit, **({"spread": True} if spread else {}))
         return api.Records(**{**got, "lost": None if got["lost"] is None else (got["lost"][0], got["lost"][1])})
 
     def images(self, seqs: NDArray[np.int64]) -> api.Images:

@@ -137,7 +137,7 @@ class Service:
 
     # Reading
 
-    def records(self, after: int, limit: int = 1000) -> Records:
+    def records(self, after: int, limit: int = 1000, *, spread: bool = False) -> Records:
         """See `Inference.records`."""
         if after < 0 or limit < 1:
             raise InferenceError(f"records after {after}, at most {limit}; expected after >= 0 and a limit >= 1")
@@ -146,12 +146,14 @@ class Service:
             if after > ring.last:
                 raise CursorAhead(f"records after {after} were asked for, and the log ends at {ring.last}: it began anew; start from 0")
             first = max(after + 1, ring.first)
-            last = min(first + limit - 1, ring.last)
-            rows = ring.read(first, last)
+            every = max(1, -(-(ring.last - first + 1) // limit)) if spread else 1
+            seqs = np.arange(first + every - 1, ring.last + 1, every)[:limit]
+            rows = ring.gather(seqs)
+        last = int(seqs[-1]) if len(seqs) else first - 1
         codes = rows.pop("version")
         version = np.array(self._versions or [""])[codes]
         lost = (after + 1, first - 1) if first > after + 1 else None
-        return Records(log=self._log_id, first=first, last=last, lost=lost, seqs=np.arange(first, last + 1), version=version, **rows)
+        return Records(log=self._log_id, first=first, last=last, lost=lost, seqs=seqs, version=version, every=every, **rows)
 
     def images(self, seqs: NDArray[np.int64]) -> Images:
         """See `Inference.images`."""
