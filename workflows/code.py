@@ -5,6 +5,7 @@ Installed libraries are part of the environment instead, where their versions co
 """
 
 import ast
+import functools
 import hashlib
 import inspect
 import sys
@@ -68,7 +69,7 @@ def _followed(root: Path, module: str) -> dict[str, Path]:
             file = _file(root, part)
             if file is not None and part not in found:
                 found[part] = file
-                waiting += _imported(file, part)
+                waiting += _imported(file.read_bytes(), part if file.name == "__init__.py" else part.rpartition(".")[0])
     return found
 
 
@@ -77,12 +78,13 @@ def _file(root: Path, module: str) -> Path | None:
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
-def _imported(file: Path, module: str) -> list[str]:
-    """The modules that a source file imports, as far as its text tells; names that are no modules are among them, and do no harm."""
+@functools.lru_cache(maxsize=1024)  # by the text itself, so a changed file is read anew: to parse costs a hundred times what to read does
+def _imported(source: bytes, package: str) -> tuple[str, ...]:
+    """The modules that a source imports, as far as its text tells; names that are no modules are among them, and do no harm."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return []  # it cannot be imported either: the step will say so
+        return ()  # it cannot be imported either: the step will say so
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -90,11 +92,10 @@ def _imported(file: Path, module: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             start = node.module or ""
             if node.level:
-                package = module if file.name == "__init__.py" else module.rpartition(".")[0]
                 above = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1])
                 start = f"{above}.{start}".strip(".")
             found += [start, *(f"{start}.{name.name}" for name in node.names)]
-    return [name for name in found if name]
+    return tuple(name for name in found if name)
 
 
 def _joined(*parts: str) -> str:
