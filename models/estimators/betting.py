@@ -19,6 +19,13 @@ EVEN_BETS: Mapping[float, float] = {0.03: 0.5, 0.1: 1, 0.2: 1, 0.35: 1, 0.5: 1, 
 """Fraction of the largest possible bet -> share of the stake. Small fractions serve long runs, large ones clear cases."""
 
 _GRID = np.linspace(0, 1, 2001)
+_INNER = np.clip(_GRID, 1e-12, 1 - 1e-12)
+
+
+def _log_sum(logarithms: Floats) -> Floats:
+    """Logarithm of the sum over the first axis; by exp and log, which numpy has for many numbers at once, unlike logaddexp."""
+    top = logarithms.max(0)
+    return np.asarray(top + np.log(np.exp(logarithms - top).sum(0)))
 
 
 class BettingInterval:
@@ -68,12 +75,11 @@ class BettingInterval:
         self.count += 1
         self.total += value
         # With m > 0 the largest bet on a larger mean is 1/m: a draw of 0 would then cost everything. By symmetry 1/(1-m) below.
-        inner = np.clip(_GRID, 1e-12, 1 - 1e-12)
-        self._larger += np.log1p(self._fractions * (value / inner - 1))
-        self._smaller += np.log1p(self._fractions * ((1 - value) / (1 - inner) - 1))
+        self._larger += np.log(1 + self._fractions * (value / _INNER - 1))
+        self._smaller += np.log(1 + self._fractions * ((1 - value) / (1 - _INNER) - 1))
         # Capital falls (for the first gambler) and rises (for the second) with m, so what each has beaten is one end of the grid.
-        beaten_low = np.flatnonzero(np.logaddexp.reduce(self._larger[:, 1:], 0) >= self._log_odds[0]) + 1
-        beaten_high = np.flatnonzero(np.logaddexp.reduce(self._smaller[:, :-1], 0) >= self._log_odds[1])
+        beaten_low = np.flatnonzero(_log_sum(self._larger[:, 1:]) >= self._log_odds[0]) + 1
+        beaten_high = np.flatnonzero(_log_sum(self._smaller[:, :-1]) >= self._log_odds[1])
         if beaten_low.size:
             self._low = max(self._low, float(_GRID[beaten_low[-1]]))
         if beaten_high.size:

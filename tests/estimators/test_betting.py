@@ -5,18 +5,7 @@ import pytest
 
 from models.estimators.betting import EVEN_BETS, BettingInterval
 from models.estimators.paired import BOLD_BETS
-
-
-def ever_outside(draws, mean, bets, lower_error, upper_error):
-    """Whether each run of draws [runs, time] ever beats its true mean: the event whose probability the interval bounds.
-
-    The same bets as in `BettingInterval`, at the one candidate that is true, so thousands of runs take a second.
-    """
-    fractions = np.array(list(bets))[:, None, None]
-    shares = np.log(np.array(list(bets.values())) / sum(bets.values()))[:, None, None]
-    larger = np.logaddexp.reduce(np.log1p(fractions * (draws / mean - 1)).cumsum(2) + shares, 0)
-    smaller = np.logaddexp.reduce(np.log1p(fractions * ((1 - draws) / (1 - mean) - 1)).cumsum(2) + shares, 0)
-    return (larger >= -np.log(lower_error)).any(1) | (smaller >= -np.log(upper_error)).any(1)
+from tests.estimators.runs import ever_outside
 
 
 @pytest.mark.parametrize("mean", [0.05, 0.3, 0.5, 0.9, 0.98])
