@@ -122,7 +122,10 @@ def _digits() -> Splits:
 
     bunch = load_digits()
     order = sorted(range(len(bunch.images)), key=lambda i: hashlib.sha256(f"digits {i}".encode()).digest())
-    large = zoom(bunch.images[order] / 16 * 255, (1, 2.5, 2.5), order=3, mode="grid-constant", grid_mode=True)
+    # A zoom is linear, and alike along rows and columns: a column of this matrix is what it makes of one pixel. All images by it at once
+    # take milliseconds, by `zoom` a third of a second, and round to the same bytes.
+    enlarge = zoom(np.eye(8), (2.5, 1), order=3, mode="grid-constant", grid_mode=True)
+    large = enlarge @ (bunch.images[order] / 16 * 255) @ enlarge.T
     images = np.pad(np.clip(large, 0, 255).round().astype(np.uint8), ((0, 0), (4, 4), (4, 4)))
     labels = bunch.target[order].astype(np.int64)
     parts: dict[Split, slice] = {"train": slice(1000), "calibration": slice(1000, 1297), "test": slice(1297, None)}
