@@ -85,7 +85,19 @@ class Status(msgspec.Struct):
 
 
 class Board:
-    """Listens to a switchboard; safe to read from other threads."""
+    """Listens to a switchboard; safe to read from other threads.
+
+    Examples
+    --------
+    Who waits can be woken, here by somebody who has ended:
+
+    >>> board, ended = Board("digits"), threading.Event()
+    >>> waiting = threading.Thread(target=board.wait_for, args=(ended.is_set,))
+    >>> waiting.start()
+    >>> ended.set()
+    >>> board.wake()
+    >>> waiting.join()
+    """
 
     def __init__(self, deployment: str) -> None:
         self._deployment = deployment
@@ -236,9 +248,14 @@ class Board:
             return self._outcomes.get(answer)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `condition()` holds; it is asked again after each event and may read the board."""
+        """Wait until `condition()` holds; it is asked again after each event and each `wake`, and may read the board."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)
+
+    def wake(self) -> None:
+        """Let those who wait ask their conditions again, where more than the board matters to them."""
+        with self._changed:
+            self._changed.notify_all()
 
 
 def _forget_oldest(kept: dict[str, Any]) -> None:

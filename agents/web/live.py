@@ -12,7 +12,7 @@ from contextlib import suppress
 from agents.board import Board
 
 GAP = 0.2  # seconds between two messages at least; the first change after a pause is told at once
-PATIENCE = 0.5  # seconds after which the thread looks whether it is to end
+BEAT = 0.5  # seconds from one look after other things to the next, where no news comes between
 ALIVE = 15.0  # seconds without news after which a comment shows that the line still stands
 
 Frames = Mapping[str, bytes]
@@ -55,9 +55,15 @@ class Live:
         self.started.set()
 
     def close(self) -> None:
-        """End all streams; called from the loop that serves."""
+        """End all streams and the thread; called from the loop that serves."""
         self._stop.set()
+        self._board.wake()
         self._publish(self._frames)
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     async def stream(self, topics: frozenset[str]) -> AsyncIterator[bytes]:
         """How things stand in these topics: at once, and whenever that changes."""
@@ -84,8 +90,10 @@ class Live:
         while not self._stop.is_set():
             self._beat()
             board, known = self._board, seen
-            if not board.wait_for(lambda: board.changes != known, PATIENCE):  # noqa: B023 - called before the loop goes on
+            if not board.wait_for(lambda: board.changes != known or self._stop.is_set(), BEAT):  # noqa: B023 - called before the loop goes on
                 continue
+            if self._stop.is_set():
+                break
             seen = board.changes
             frames = self._render()
             if frames != last:  # not `self._frames`: the loop may not have taken over the ones before yet

@@ -64,6 +64,7 @@ class WebPage:
         if (loop := self.site.live.loop) is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self.site.live.close)
         self._thread.join(10.0)
+        self.site.live.join(10.0)
         self._socket.close()
 
     def _serve(self) -> None:

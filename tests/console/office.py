@@ -50,7 +50,7 @@ class Office:
         self.ahead = 0.0  # seconds that this office's clock is ahead
         self.closed: dict[str, str] = {}
         self.messages: list[Message] = []
-        self.board, self._desk, self._count = Board("digits"), Desk("digits"), 0
+        self.board, self._desk, self._count, self._kept = Board("digits"), Desk("digits"), 0, False
 
     def __enter__(self):
         self.state.__enter__()
@@ -102,9 +102,11 @@ class Office:
         self.say(IncidentOpened, pipeline="digits-first", onset=900, alarm_at=960, log_evidence=14.2)
 
     def ask_labels(self, question: str = "digits-1/audit", classes: tuple[str, ...] = DIGITS) -> None:
-        empty = np.zeros((len(self.images), 1), np.float32)
-        kept = Window(np.array(list(self.images)), np.stack(list(self.images.values())), empty, empty, empty, np.zeros(len(empty), np.int64))
-        Evidence(self.state).keep("digits-1", "window", kept)
+        if not self._kept:
+            empty = np.zeros((len(self.images), 1), np.float32)
+            window = Window(np.array(list(self.images)), np.stack(list(self.images.values())), empty, empty, empty, np.zeros(len(empty), np.int64))
+            Evidence(self.state).keep("digits-1", "window", window)
+            self._kept = True
         text = "These images are drawn at random from those that look different. Your labels measure how often the model is wrong on them."
         self.say(AskLabels, question=question, items=tuple(self.images), purpose="audit", text=text, classes=classes, deadline=600.0)
 

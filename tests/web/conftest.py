@@ -1,3 +1,6 @@
+"""A page without a network between, and people who look at it; `test_served` has a real one."""
+
+import asyncio
 import re
 from pathlib import Path
 
@@ -5,7 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from agents.web.serve import WebPage
+from agents.web.access import Access
+from agents.web.app import Site
 from tests.console.office import Office
 
 
@@ -24,12 +28,56 @@ def office(state: Path, images):
         yield place
 
 
+@pytest.fixture(scope="session")
+def loop():
+    """The event loop in which pages are asked without a network."""
+    with asyncio.Runner() as loop:
+        yield loop
+
+
+class InProcess(httpx.BaseTransport):
+    """Asks an ASGI application in this process."""
+
+    def __init__(self, app, loop: asyncio.Runner) -> None:
+        self._inner, self._loop = httpx.ASGITransport(app), loop
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            answer = await self._inner.handle_async_request(request)
+            return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+
+        return self._loop.run(ask())
+
+
+class Page:
+    """What `WebPage` has, but asked in this process: a port and a server for each test would take more time than all the rest."""
+
+    port = 8765
+    address = f"http://127.0.0.1:{port}"
+
+    def __init__(self, office: Office, loop: asyncio.Runner) -> None:
+        self.access = Access(f"scanflow-{self.port}")
+        self.site = Site(office.reception, self.access)
+        self.link = f"{self.address}/enter?token={self.access.token}"
+        self._transport = InProcess(self.site.app, loop)
+
+    def client(self, *, follow_redirects: bool = True) -> httpx.Client:
+        """Another browser, which has no cookies yet."""
+        return httpx.Client(base_url=self.address, transport=self._transport, follow_redirects=follow_redirects)
+
+    def get(self, address: str, **options) -> httpx.Response:
+        """What somebody without a session gets."""
+        return self.client(follow_redirects=False).get(address, **options)
+
+    def post(self, address: str, **options) -> httpx.Response:
+        """What somebody without a session gets for a form."""
+        return self.client(follow_redirects=False).post(address, **options)
+
+
 @pytest.fixture
-def page(office):
-    """The page on a real port."""
-    served = WebPage(office.reception, port=0)
-    yield served
-    served.close()
+def page(office, loop):
+    """A page that is asked in this process."""
+    return Page(office, loop)
 
 
 class Person:
@@ -53,12 +101,18 @@ class Person:
 
 
 @pytest.fixture
-def person(page):
+def browser(page):
+    """A function that makes a client without cookies."""
+    return page.client
+
+
+@pytest.fixture
+def person(page, browser):
     """People with a session, by name; `token` lets them in by another link."""
     clients = []
 
     def come(name="ana", token=None):
-        clients.append(httpx.Client(base_url=page.address, follow_redirects=True))
+        clients.append(browser())
         return Person(clients[-1], token or page.access.token, name)
 
     yield come

@@ -2,7 +2,6 @@
 
 import re
 
-import httpx
 import pytest
 
 from agents.web.access import SESSIONS, Access, AccessError, tidy
@@ -11,27 +10,27 @@ from agents.web.access import SESSIONS, Access, AccessError, tidy
 def test_without_the_link_nothing_is_shown(office, page):
     office.ask_labels()
     for address in ("/", "/questions", "/question/digits-1/audit", "/incident/digits-1", "/incident/digits-1/story.json", "/live", "/status.json"):
-        answer = httpx.get(page.address + address)
+        answer = page.get(address)
         assert answer.status_code == 401 and "Open the link that the cluster printed" in answer.text
         assert "digits-1" not in answer.text
 
 
 def test_a_wrong_token_is_refused_and_says_where_the_right_one_is(page):
-    for answer in (httpx.get(f"{page.address}/enter?token=guess"), httpx.post(f"{page.address}/enter", data={"token": "guess", "name": "eve"})):
+    for answer in (page.get("/enter?token=guess"), page.post("/enter", data={"token": "guess", "name": "eve"})):
         assert answer.status_code == 401 and "Each start prints a new one" in answer.text and "set-cookie" not in answer.headers
 
 
 def test_the_link_asks_for_a_name_and_then_opens_the_overview(page):
-    with httpx.Client(base_url=page.address, follow_redirects=True) as client:
-        asked = client.get(page.link)
-        assert "Your name" in asked.text and "set-cookie" not in asked.headers
-        entered = client.post("/enter", data={"token": page.access.token, "name": "  Ana\n Maria "})
-        assert entered.url.path == "/" and "Ana Maria" in entered.text
-        assert client.post("/enter", data={"token": page.access.token, "name": " "}).status_code == 400
+    client = page.client()
+    asked = client.get(page.link)
+    assert "Your name" in asked.text and "set-cookie" not in asked.headers
+    entered = client.post("/enter", data={"token": page.access.token, "name": "  Ana\n Maria "})
+    assert entered.url.path == "/" and "Ana Maria" in entered.text
+    assert client.post("/enter", data={"token": page.access.token, "name": " "}).status_code == 400
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(page):
-    entered = httpx.post(f"{page.address}/enter", data={"token": page.access.token, "name": "ana"})
+    entered = page.post("/enter", data={"token": page.access.token, "name": "ana"})
     cookie = entered.headers["set-cookie"].lower()
     assert f"scanflow-{page.port}=" in cookie and "httponly" in cookie and "samesite=strict" in cookie
     assert page.access.token not in entered.headers["set-cookie"]
@@ -97,9 +96,9 @@ def test_a_page_asks_nothing_of_any_other_host(office, ana):
 
 
 def test_a_name_that_a_foreign_site_points_here_is_refused(page):
-    answer = httpx.get(page.link, headers={"host": f"evil.example:{page.port}"})
+    answer = page.get(page.link, headers={"host": f"evil.example:{page.port}"})
     assert answer.status_code == 421 and "localhost" in answer.text
-    assert httpx.get(page.link, headers={"host": "localhost:9000"}).status_code == 200  # as an SSH tunnel has it
+    assert page.get(page.link, headers={"host": "localhost:9000"}).status_code == 200  # as an SSH tunnel has it
 
 
 def test_what_people_write_stays_text(office, person):
@@ -121,7 +120,7 @@ def test_leaving_ends_the_session(ana):
 
 def test_a_part_that_is_asked_for_without_a_session_loads_the_whole_page_anew(office, page):
     office.ask_labels()
-    answer = httpx.get(f"{page.address}/seat/digits-1/audit", headers={"hx-request": "true"})
+    answer = page.get("/seat/digits-1/audit", headers={"hx-request": "true"})
     assert answer.status_code == 401 and answer.headers["hx-refresh"] == "true"
 
 

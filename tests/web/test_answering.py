@@ -122,13 +122,6 @@ def test_an_answer_that_is_left_lying_is_handed_in(office):
     assert seats.sweep() == 1 and office.taken == [(12, 7)]
 
 
-def test_what_is_held_is_handed_in_when_the_page_closes(office, ana, page):
-    office.ask_labels()
-    ana.press("7", 12)
-    page.close()
-    assert office.taken == [(12, 7)]
-
-
 def test_it_works_without_scripts(office, ana):
     office.ask_labels()
     shown = ana.post("/press", question="digits-1/audit", key="7", item="12")
