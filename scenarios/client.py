@@ -53,7 +53,8 @@ class HttpClient:
 
     def __init__(self, url: str, model: str = "default", *, timeout: float = 30.0, transport: httpx.BaseTransport | None = None) -> None:
         self.url, self.model = url.rstrip("/"), model
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, transport=transport)
+        encrypted = self.url.lower().startswith("https:")  # only then are certificates needed, and to read all of them takes a while
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, transport=transport, verify=encrypted)
 
     def __enter__(self) -> Self:
         return self

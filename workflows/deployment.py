@@ -8,6 +8,7 @@ The *target* (`deployment.json` in the state folder) says where the service runs
 import os
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ Runtime = Literal["container", "process", "auto"]
 TARGET = "deployment.json"
 KEPT = 2  # folders in the target: the active pipeline and the one before, to which `undo` goes back
 PATIENCE = 60.0  # seconds until a started server must answer
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for HTTP on this machine; by default each question would read all certificates first
 _log = structlog.get_logger(__name__)
 
 
@@ -296,7 +298,7 @@ class Deployment:
             while True:
                 try:
                     service.stats()
-                    if httpx.get(f"http://127.0.0.1:{target.port}/v2/health/live", timeout=5).status_code == httpx.codes.OK:
+                    if httpx.get(f"http://127.0.0.1:{target.port}/v2/health/live", timeout=5, verify=PLAIN).status_code == httpx.codes.OK:
                         return
                 except (WireTimeout, httpx.TransportError) as error:
                     if time.monotonic() < deadline and self._alive(runner, target):

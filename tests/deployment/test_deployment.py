@@ -15,7 +15,7 @@ import pytest
 
 from models.pipeline import PipelineError
 from tests.serving.tiny import image, write_pipeline
-from workflows.deployment import Deployment, DeploymentError
+from workflows.deployment import PLAIN, Deployment, DeploymentError
 from workflows.inference import CursorAhead, UnknownPipeline
 from workflows.runners import debian
 from workflows.runners import image as image_module
@@ -41,7 +41,7 @@ def pipelines(tmp_path):
 
 def ask(deployment, brightness=0.1):
     tensor = {"name": "images", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": image(brightness).ravel().tolist()}
-    reply = httpx.post(f"{deployment.endpoint().url}/v2/models/default/infer", json={"inputs": [tensor]}, timeout=30)
+    reply = httpx.post(f"{deployment.endpoint().url}/v2/models/default/infer", json={"inputs": [tensor]}, timeout=30, verify=PLAIN)
     assert reply.status_code == 200, reply.text
     return reply.json()["model_version"]
 
