@@ -258,13 +258,17 @@ def test_resuming_runs_only_what_has_not_finished_also_where_nothing_is_stored(g
 def test_interrupting_ends_what_runs_and_the_run_can_be_resumed(go, tmp_path):
     ready = tmp_path / "ready"
     graph = Builder("g").step("first", ["true"]).step("slow", sh(f"[ -e {ready} ] && exit 0; touch {ready}; echo $$; exec sleep 60")).step("last", ["true"], when="slow.m > 0")
+    pids, seen = [], set()
 
     def interrupt(event):
+        """Once `slow` runs and `first`, which runs beside it, has ended."""
         if event.kind == "line":
             pids.append(int(event.text))
-            os.kill(os.getpid(), 2)
+        if (event.task, event.kind) in {("slow", "line"), ("first", "ended")}:
+            seen.add(event.task)
+            if seen == {"first", "slow"}:
+                os.kill(os.getpid(), 2)
 
-    pids = []
     with pytest.raises(Interrupted) as raised:
         go(graph, listen=interrupt)
     result = raised.value.result
