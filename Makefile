@@ -9,6 +9,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+# Compiled files are kept, whatever the shell says: without them every process compiles all that it imports anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 ROOMS := agents workflows models scenarios
