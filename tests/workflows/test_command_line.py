@@ -1,4 +1,4 @@
-"""`python -m workflows` as a user calls it: in a process of its own."""
+"""`python -m workflows` as a user calls it: in a process of its own where it is killed or ended, else in this one, which is quicker."""
 
 import os
 import select
@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from workflows.__main__ import app
 from workflows.graph import Builder
 from workflows.graph_files import save
 
@@ -18,10 +20,20 @@ def command(*arguments):
     return [sys.executable, "-m", "workflows", *arguments]
 
 
-def call(*arguments, cwd, expect=0):
-    done = subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Calls the command in the folder of the test and returns what it prints, the errors last."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # it adds the folder of the graph
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments, expect=0):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == expect, done.output
+        return done.stdout + done.stderr
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
 
 
 def sh(script):
@@ -76,22 +88,22 @@ def test_a_terminated_engine_ends_its_steps_and_says_how_to_go_on(ten):
     assert "interrupted: s5 (interrupted), s6 (it was not started)" in told and "go on with: python -m workflows run --resume ten-" in told
 
 
-def test_a_failing_step_is_reported_with_its_code_its_log_what_was_skipped_and_how_to_resume(tmp_path):
+def test_a_failing_step_is_reported_with_its_code_its_log_what_was_skipped_and_how_to_resume(tmp_path, call):
     graph = Builder("g").step("bad", sh("seq 100; echo the reason; exit 3"), outputs={"x": "t"}).step("after", ["true"], inputs={"x": "t"})
     save(graph.step("apart", ["true"]).data("bad.x", "after.x").build(), tmp_path / "g.toml")
-    told = call("run", "g.toml", "--state", "state", cwd=tmp_path, expect=1)
+    told = call("run", "g.toml", "--state", "state", expect=1)
     report = told.partition("\n\n")[2]
     assert report.startswith("bad failed with exit code 3") and "    100\n    the reason\n" in report and "    90\n" not in report
     assert "skipped: after (bad has failed)" in report and "1 of 3 tasks done" in report and "apart | -- finished" in told
     name = report.rpartition("--resume ")[2].split()[0]
-    assert "apart | -- cached: finished before, in this run" in call("run", "--resume", name, "--state", "state", cwd=tmp_path, expect=1)
+    assert "apart | -- cached: finished before, in this run" in call("run", "--resume", name, "--state", "state", expect=1)
 
 
-def test_parameters_and_inputs_are_given_on_the_command_line(tmp_path):
+def test_parameters_and_inputs_are_given_on_the_command_line(tmp_path, call):
     (tmp_path / "data").write_text("content")
     graph = Builder("g", params={"word": "a"}, inputs={"data": "t"}).step("one", sh('cat "$inputs/data" "$6"'), inputs={"data": "t"}, params={"word": "${word}"})
     save(graph.data("inputs.data", "one.data").build(), tmp_path / "g.yaml")
-    told = call("run", "g.yaml", "--param", "word=b c", "--input", "inputs.data=data", cwd=tmp_path)
+    told = call("run", "g.yaml", "--param", "word=b c", "--input", "inputs.data=data")
     assert 'one | content{"word": "b c"}' in told and (tmp_path / "scanflow-state" / "runs").is_dir()
 
 
@@ -103,8 +115,8 @@ def test_parameters_and_inputs_are_given_on_the_command_line(tmp_path):
         (["run", "g.toml", "--param", "x"], "write NAME=VALUE"), (["check", "bad.toml"], "has no key 'stesp'; did you mean 'steps'"),
     ],
 )  # fmt: skip
-def test_what_cannot_run_is_refused_in_one_line(tmp_path, arguments, says):
+def test_what_cannot_run_is_refused_in_one_line(tmp_path, call, arguments, says):
     save(Builder("g").step("one", ["true"]).build(), tmp_path / "g.toml")
     (tmp_path / "bad.toml").write_text('name = "bad"\n[stesp.one]\ncommand = ["true"]\n')
-    told = call(*arguments, cwd=tmp_path, expect=2)
+    told = call(*arguments, expect=2)
     assert says in told and told.count("\n") == 1
