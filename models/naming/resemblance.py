@@ -95,7 +95,7 @@ class Resemblance:
     --------
     >>> from scenarios.corruptions import corrupt
     >>> from scenarios.datasets import load
-    >>> known = Resemblance.fit(load("digits", "train").images, [catalogue()[name] for name in ("stripe", "brightness", "rotate")])
+    >>> known = Resemblance.fit(load("digits", "train").images[:400], [catalogue()[name] for name in ("stripe", "brightness", "rotate")])
     >>> fresh = load("digits", "test").images
     >>> seen = known.name(corrupt(fresh[:100], "brightness", 3, seed=1))
     >>> seen.name, round(seen.severity, 1), round(seen.share, 1), seen.confidence > 0.9

@@ -1,5 +1,7 @@
 """The monitor: few false alarms by construction, quick true ones, exact restoring."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -21,10 +23,10 @@ def alarms(monitor, p_values, batch=500):
     return count
 
 
-@pytest.mark.parametrize("run_length", [100, 1000])
-def test_the_mean_run_length_to_a_false_alarm_is_at_least_the_stated_one(run_length):
+@pytest.mark.parametrize(("run_length", "records"), [(100, 20_000), (1000, 50_000), pytest.param(1000, 500_000, marks=pytest.mark.slow)])
+def test_the_mean_run_length_to_a_false_alarm_is_at_least_the_stated_one(run_length, records):
     """On exactly uniform p-values, where the bound is tightest; the spread of the count is that of a Poisson variable."""
-    rng, records = np.random.default_rng(0), 100_000
+    rng = np.random.default_rng(0)
     detector, count = EDetector(run_length=run_length, bets=KINDS), 0
     for row in place_bets(rng.uniform(size=records)):
         if detector.update(row[None]):
@@ -51,7 +53,7 @@ def test_counting_alone_learns_the_error_of_a_small_calibration_set_as_drift():
         monitor = Monitor(mixture_reference(seed=seed, calibration=100, fit=200), confidence=0.0, tolerance=0.0)
         return alarms(monitor, monitor.p_values(*mixture(20_000, seed=99)))
 
-    assert sum(plain_alarms(seed) > 0 for seed in range(6)) >= 2
+    assert len(list(islice((seed for seed in range(6) if plain_alarms(seed)), 2))) == 2
 
 
 @pytest.mark.slow

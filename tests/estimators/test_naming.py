@@ -21,7 +21,7 @@ def fresh():
 
 @pytest.fixture(scope="module")
 def known():
-    return Resemblance.fit(load("digits", "train").images, [catalogue()[name] for name in KNOWN])
+    return Resemblance.fit(load("digits", "train").images[:400], [catalogue()[name] for name in KNOWN])
 
 
 def window(images, name, severity=None, seed=5):

@@ -18,9 +18,15 @@ SLANT_OF_NEWER_SCIKIT_IMAGE = np.array([[1, np.tan(0.4)], [0, 1]])
 OTHER_WAY = np.array([[1, -1], [-1, 1]])
 
 
+@pytest.fixture(params=[500, pytest.param(4000, marks=pytest.mark.slow)], ids=["some", "all"])
+def clean(clean, request):
+    """Those that the reference files were made from: the first ones, which a wrong pixel or distribution would hardly escape, or all."""
+    return clean[: request.param]
+
+
 @pytest.fixture
-def reference(data_folder):
-    return lambda name: load_reference(data_folder / "mnist_c", name)[0]
+def reference(data_folder, clean):
+    return lambda name: load_reference(data_folder / "mnist_c", name)[0][: len(clean)]
 
 
 def warped(images, *matrices):
@@ -96,7 +102,8 @@ def test_every_smeared_reference_image_is_smeared_at_one_of_the_possible_angles_
     corners = np.unique(np.concatenate([[-45, 45], corners[corners < 45], -corners[corners < 45]]))
     angles = (corners[1:] + corners[:-1]) / 2
     kinds = np.unique(offsets(angles, 21).reshape(-1, 42), axis=0).reshape(-1, 21, 2)
-    images, smeared = clean[:100], reference("motion_blur")[:100]
+    count = len(clean) // 40
+    images, smeared = clean[:count], reference("motion_blur")[:count]
     candidates = np.stack([smear_at(images, steps) for steps in kinds])
     assert differences(candidates, smeared)[0].max() == 0
 
@@ -123,13 +130,13 @@ def statistics_of(images):
     "name", ["shot_noise", "impulse_noise", "glass_blur", "motion_blur", "rotate", "translate", "fog", "spatter", "dotted_line", "zigzag"]
 )
 def test_a_corruption_with_chance_is_distributed_as_the_reference(name, clean, reference):
-    """Every statistic of 2000 images passes a Kolmogorov-Smirnov test, and ink per row and column agrees within 4.5 standard errors.
+    """Every statistic of up to 2000 images passes a Kolmogorov-Smirnov test, and ink per row and column agrees within 4.5 standard errors.
 
     Seventy tests in all, so each may be as rare as 1 in 10,000; the seed is fixed, so the outcome is, too.
     """
     own, expected = corrupt(clean[:2000], name, seed=11), reference(name)[:2000]
     for (what, ours), (_, theirs) in zip(statistics_of(own), statistics_of(expected), strict=True):
-        assert stats.ks_2samp(ours, theirs).pvalue > 1e-4, what
+        assert stats.ks_2samp(ours, theirs, method="asymp").pvalue > 1e-4, what
     for axis in (1, 2):
         ours, theirs = own.mean(axis=axis), expected.mean(axis=axis)
         error = np.sqrt((ours.var(axis=0) + theirs.var(axis=0)) / len(ours)) + 0.02
@@ -139,4 +146,4 @@ def test_a_corruption_with_chance_is_distributed_as_the_reference(name, clean, r
 def test_the_distribution_test_would_notice_a_wrong_severity(clean, reference):
     own, expected = corrupt(clean[:2000], "fog", 4, seed=11), reference("fog")[:2000]
     pairs = zip(statistics_of(own), statistics_of(expected), strict=True)
-    assert min(stats.ks_2samp(ours, theirs).pvalue for (_, ours), (_, theirs) in pairs) < 1e-4
+    assert min(stats.ks_2samp(ours, theirs, method="asymp").pvalue for (_, ours), (_, theirs) in pairs) < 1e-4

@@ -58,6 +58,7 @@ def looks_of(images, clean):
     return np.stack([np.abs(grey - clean).mean((-2, -1)), np.abs(np.diff(grey, axis=-2)).mean((-2, -1)), np.abs(np.diff(grey)).mean((-2, -1))])
 
 
+@pytest.mark.slow
 def test_all_published_images_are_accounted_for(halves):
     """144 equal own ones of rules with one result or two, and 18 of motion blur; the other 38 are as those drawn anew of the last three.
 
