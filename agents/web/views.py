@@ -1,5 +1,6 @@
 """Pages made of templates: what each shows, and nothing about HTTP."""
 
+import functools
 import hashlib
 import time
 from collections.abc import Sequence
@@ -40,10 +41,23 @@ class Asset:
     kind: str
 
 
+@functools.cache
 def assets() -> dict[str, Asset]:
     """Style, scripts and icon by name."""
     kinds = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
     return {path.name: Asset(path.name, path.read_bytes(), kinds[path.suffix]) for path in sorted(STATIC.iterdir()) if path.suffix in kinds}
+
+
+@functools.cache
+def _engine() -> jinja2.Environment:
+    """Templates, each read and compiled when it is first asked for: once for all pages of this process."""
+    engine = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    versions = {name: hashlib.blake2s(asset.body, digest_size=6).hexdigest() for name, asset in assets().items()}
+    engine.globals["asset"] = lambda name: f"/static/{name}?{versions[name]}"
+    engine.filters |= {"clock": clock, "day": lambda utc: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(utc)), "purpose": purpose}
+    return engine
 
 
 class Views:
@@ -51,14 +65,7 @@ class Views:
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
-        self.assets = assets()
-        self._engine = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        versions = {name: hashlib.blake2s(asset.body, digest_size=6).hexdigest() for name, asset in self.assets.items()}
-        self._engine.globals["asset"] = lambda name: f"/static/{name}?{versions[name]}"
-        self._engine.filters |= {"clock": clock, "day": lambda utc: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(utc)), "purpose": purpose}
+        self.assets, self._engine = assets(), _engine()
 
     def page(self, template: str, visitor: Session | None, notice: str = "", **fields: Any) -> str:
         """A whole page for a visitor, or for somebody who is not known."""

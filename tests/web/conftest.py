@@ -84,14 +84,17 @@ class Person:
     """Somebody with a browser, without the browser."""
 
     def __init__(self, client: httpx.Client, token: str, name: str = "ana") -> None:
-        self.client = client
+        self.client, self._secret = client, ""
         self.entered = client.post("/enter", data={"token": token, "name": name})
 
     def get(self, address, **headers):
         return self.client.get(address, headers=headers)
 
     def secret(self) -> str:
-        return re.search(r'name="secret" value="([^"]+)"', self.get("/").text).group(1)
+        """What each form of this person's session carries; it stays the same until the end of the session."""
+        if not self._secret:
+            self._secret = re.search(r'name="secret" value="([^"]+)"', self.get("/").text).group(1)
+        return self._secret
 
     def post(self, address, headers=None, **fields):
         return self.client.post(address, data={"secret": self.secret(), **fields}, headers=headers or {})
