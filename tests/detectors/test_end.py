@@ -8,7 +8,7 @@ from models.detectors.end import DriftEnd
 
 
 def test_a_drift_at_the_very_rate_ends_falsely_no_more_often_than_stated():
-    rng, records = np.random.default_rng(0), 40_000
+    rng, records = np.random.default_rng(0), 20_000
     end, false_ends = DriftEnd(rate=0.1, run_length=1000), 0
     for flag in rng.random(records) < 0.1:
         if end.update([flag]):

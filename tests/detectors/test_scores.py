@@ -103,7 +103,7 @@ def test_p_values_keep_the_contract(confidence):
     check_p_values(calibrate)
 
 
-@pytest.mark.parametrize("n", [20, 50, 297, 1000, 5000])
+@pytest.mark.parametrize("n", [20, 50, 297, 1000, pytest.param(5000, marks=pytest.mark.slow)])
 def test_all_p_values_of_a_stream_are_valid_together_with_the_stated_confidence(n):
     """Simulated for uniform scores, which is general: p-values only use ranks."""
     table = ConformalPValues(np.arange(n), confidence=0.95)(np.arange(n, -1, -1.0) - 0.5)  # p-value when 0..n scores are higher

@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,15 @@ def data_folder():
 
 
 @pytest.fixture(scope="session")
-def clean(data_folder: Path):
+def original(data_folder: Path):
+    """A function: a split of a data set from the original files, read once for all tests; nobody can write to it."""
+    return functools.cache(lambda name, split: load(name, split, data_folder))
+
+
+@pytest.fixture(scope="session")
+def clean(original):
     """The first 4000 MNIST test images, in order: what the reference files were made from."""
-    return load("mnist", "test", data_folder).images[:4000]
+    return original("mnist", "test").images[:4000]
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from scenarios.corruptions.mnist_c.geometry import warp
 from scenarios.corruptions.mnist_c.motion_blur import kernel, offsets, smear
 from scenarios.corruptions.published import load_reference
 from scenarios.corruptions.rule import to_bytes
-from scenarios.datasets import load
 
 TURN = np.array([[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]])
 SLANT = np.array([[1, -np.sin(0.4)], [0, np.cos(0.4)]])
@@ -44,10 +43,10 @@ def test_a_corruption_without_chance_equals_the_reference_bit_for_bit(name, clea
     assert np.array_equal(corrupt(clean, name, seed=0), reference(name))
 
 
-def test_stripe_equals_the_published_images_bit_for_bit(data_folder):
+def test_stripe_equals_the_published_images_bit_for_bit(data_folder, original):
     with np.load(data_folder / "mnist_c" / "stripe_real_sample.npz") as file:
         published, index = file["images"], file["test_index"]
-    assert np.array_equal(corrupt(load("mnist", "test", data_folder).images[index], "stripe", seed=0), published)
+    assert np.array_equal(corrupt(original("mnist", "test").images[index], "stripe", seed=0), published)
 
 
 def test_every_rotated_reference_image_is_turned_one_way_or_the_other_bit_for_bit(clean, reference):
@@ -72,9 +71,9 @@ def test_the_reference_files_shear_as_newer_scikit_image_does(clean, reference):
 
 
 @pytest.mark.parametrize(("name", "matrix", "split", "found"), [("shear", SLANT, "test", 5), ("shear", SLANT, "train", 6), ("rotate", TURN, "test", 7)])
-def test_published_fashion_mnist_c_images_are_found_among_own_ones(name, matrix, split, found, data_folder):
+def test_published_fashion_mnist_c_images_are_found_among_own_ones(name, matrix, split, found, data_folder, original):
     """Shear is therefore [[1, -sin], [0, cos]]: the authors' own images equal that, to the bit, and none equals the newer one."""
-    images = load("fashion-mnist", split, data_folder).images[:100]
+    images = original("fashion-mnist", split).images[:100]
     with np.load(data_folder / "fashion_mnist_c" / f"{split}_first100.npz") as file:
         published = file["images"]
     apart, _ = differences(warped(images, matrix, matrix * OTHER_WAY), published)

@@ -7,7 +7,6 @@ from skimage import color
 from scenarios.corruptions import catalogue, corrupt
 from scenarios.corruptions.mnist_c.motion_blur import kernel, offsets, smear
 from scenarios.corruptions.rule import to_bytes
-from scenarios.datasets import load
 
 FOUND = {  # published images that equal the clean one after the corruption, in every pixel: of the test split, of the training split
     "inverse": (9, 13), "flip_sides": (10, 5), "flip_up_down": (10, 5), "turn_left": (6, 7), "turn_right": (6, 8), "contrast": (10, 6),
@@ -16,12 +15,12 @@ FOUND = {  # published images that equal the clean one after the corruption, in 
 
 
 @pytest.fixture(scope="module")
-def halves(data_folder):
+def halves(data_folder, original):
     """Clean images and published ones, uint8 [100, 28, 28] each, of both splits."""
     pairs = []
     for split in ("test", "train"):
         with np.load(data_folder / "fashion_mnist_c" / f"{split}_first100.npz") as file:
-            pairs.append((load("fashion-mnist", split, data_folder).images[:100], file["images"]))
+            pairs.append((original("fashion-mnist", split).images[:100], file["images"]))
     return pairs
 
 

@@ -50,27 +50,27 @@ def test_the_data_folder_comes_from_the_environment_or_is_in_the_cache(monkeypat
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_the_mnist_family_is_read_from_gz_files_in_a_folder_that_is_not_written_to(name, data_folder):
+def test_the_mnist_family_is_read_from_gz_files_in_a_folder_that_is_not_written_to(name, data_folder, original):
     before = sorted(path.name for path in (data_folder / "MNIST" / "raw").iterdir())
-    calibration, test = load(name, "calibration", data_folder), load(name, "test", data_folder)
+    calibration, test = original(name, "calibration"), load(name, "test", data_folder)
     assert calibration.images.shape == test.images.shape == (10_000, 28, 28)
     assert np.bincount(test.labels).tolist() == ([980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009] if name == "mnist" else [1000] * 10)
     assert sorted(path.name for path in (data_folder / "MNIST" / "raw").iterdir()) == before
 
 
-def test_calibration_images_are_no_training_images(data_folder):
-    train, calibration = load("mnist", "train", data_folder), load("mnist", "calibration", data_folder)
+def test_calibration_images_are_no_training_images(original):
+    train, calibration = original("mnist", "train"), original("mnist", "calibration")
     assert len(train) == 50_000
     assert not {image.tobytes() for image in train.images} & {image.tobytes() for image in calibration.images}
 
 
-def test_unpacked_idx_files_are_read_as_the_packed_ones(tmp_path, data_folder):
+def test_unpacked_idx_files_are_read_as_the_packed_ones(tmp_path, data_folder, original):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for kind in ("images-idx3", "labels-idx1"):
         packed = data_folder / "MNIST" / "raw" / f"t10k-{kind}-ubyte.gz"
         (raw / f"t10k-{kind}-ubyte").write_bytes(gzip.decompress(packed.read_bytes()))
-    assert np.array_equal(load("mnist", "test", tmp_path).images, load("mnist", "test", data_folder).images)
+    assert np.array_equal(load("mnist", "test", tmp_path).images, original("mnist", "test").images)
 
 
 @pytest.fixture
