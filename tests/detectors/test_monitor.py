@@ -23,7 +23,7 @@ def alarms(monitor, p_values, batch=500):
     return count
 
 
-@pytest.mark.parametrize(("run_length", "records"), [(100, 20_000), (1000, 50_000), pytest.param(1000, 500_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("run_length", "records"), [(100, 20_000), (1000, 50_000), pytest.param(1000, 100_000, marks=pytest.mark.slow)])
 def test_the_mean_run_length_to_a_false_alarm_is_at_least_the_stated_one(run_length, records):
     """On exactly uniform p-values, where the bound is tightest; the spread of the count is that of a Poisson variable."""
     rng = np.random.default_rng(0)
