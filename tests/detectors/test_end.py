@@ -8,12 +8,16 @@ from models.detectors.end import DriftEnd
 
 
 def test_a_drift_at_the_very_rate_ends_falsely_no_more_often_than_stated():
-    rng, records = np.random.default_rng(0), 20_000
-    end, false_ends = DriftEnd(rate=0.1, run_length=1000), 0
-    for flag in rng.random(records) < 0.1:
-        if end.update([flag]):
+    rng, records = np.random.default_rng(0), 40_000
+    flags = rng.random(records) < 0.1
+    end, false_ends, start, at = DriftEnd(rate=0.1, run_length=1000), 0, 0, 0
+    while at < records:
+        if end.update(flags[at : at + 200]):
             false_ends += 1
+            start = at = start + end.ended_at + 1  # begin anew behind it, as if records came one by one
             end.reset()
+        else:
+            at += 200
     assert false_ends <= records / 1000
 
 
