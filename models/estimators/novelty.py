@@ -66,7 +66,7 @@ class Looks:
     >>> from scenarios.datasets import load
     >>> digits = load("digits", "train")
     >>> fours = digits.labels == 4
-    >>> looks = Looks.fit(digits.images[~fours])
+    >>> looks = Looks.fit(digits.images[~fours], [catalogue()[name] for name in ("shot_noise", "rotate", "stripe")])
     >>> odd = np.full(fours.sum(), 0.01)
     >>> looks.judge(digits.images[fours], odd).new_content > 0.99
     True
