@@ -29,6 +29,8 @@ from models.reference import Reference
 from models.training import look
 from scenarios.datasets import load, shared_data
 
+Floats = NDArray[np.float64]
+
 RUN_LENGTH = 1e6
 STREAMS, BEFORE = 40, 200
 PATIENCE = {1.0: 2_000, 0.1: 10_000}
@@ -36,7 +38,7 @@ PATIENCE = {1.0: 2_000, 0.1: 10_000}
 COSTLY = 0.05
 
 
-def delay(monitor: Monitor, clean: NDArray[np.float64], drifted: NDArray[np.float64], share: float, rng: np.random.Generator) -> int | None:
+def delay(monitor: Monitor, clean: Floats, drifted: Floats, share: float, rng: np.random.Generator) -> int | None:
     """Records from the change to the alarm, None if there is none in time; `clean` and `drifted` are p-values to draw from."""
     before, after = rng.choice(clean, BEFORE), rng.choice(clean, PATIENCE[share])
     corrupted = rng.random(len(after)) < share
@@ -53,7 +55,7 @@ def measure(seed: int, root: Path) -> list[dict[str, Any]]:
     distance, monitor = Distance(reference, reference.components[0]), Monitor(reference, RUN_LENGTH)
     rng, test = np.random.default_rng([seed, 11]), load("mnist", "test", root)
 
-    def judged(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    def judged(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Floats, Floats]:
         seen = look(classifier, images)
         features = seen.early.numpy(), seen.latent.numpy()
         return seen.logits.argmax(1).numpy() == labels, distance.score(*features), monitor.p_values(*features)
