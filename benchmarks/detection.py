@@ -68,7 +68,8 @@ def measure(seed: int, root: Path) -> list[dict[str, Any]]:
         labels = np.repeat([0, 1], [len(scores), len(odd_scores)])
         waits = {f"{share:g}": [delay(monitor, usual, odd, share, rng) for _ in range(STREAMS)] for share in PATIENCE}
         auroc = float(roc_auc_score(labels, np.concatenate([scores, odd_scores])))
-        rows.append({"dataset": "mnist", "corruption": name, "seed": seed, "cost": float(clean_right[: len(right)].mean() - right.mean()), "auroc": auroc, "delays": waits})
+        cost = float(clean_right[: len(right)].mean() - right.mean())
+        rows.append({"dataset": "mnist", "corruption": name, "seed": seed, "cost": cost, "auroc": auroc, "delays": waits})
     return rows
 
 
