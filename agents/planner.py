@@ -10,6 +10,8 @@ When the drift has ended, the pipeline that was there before comes back (`DriftE
 import math
 from typing import ClassVar
 
+import numpy as np
+
 from agents.agent import Agent
 from agents.audit import PairedAudit
 from agents.improver import NOTHING
@@ -130,8 +132,8 @@ class Planner(Agent):
     def _objection(self, remedy: Remedy) -> str:
         """Why the policy forbids a remedy, or nothing."""
         choice = self.policy.choice
-        if self._chosen_evidence(remedy) <= 0:
-            return f"the labels do not speak for it: {odds(remedy.log_evidence)}, too little for the best of {self.compared}"
+        if remedy.log_evidence <= 0:
+            return f"the labels do not speak for it: {odds(remedy.log_evidence)}"
         if remedy.gain < self.policy.harm.tolerance:
             return f"gains {remedy.gain:+.3f}, less than the {self.policy.harm.tolerance} that is put up with"
         if remedy.clean_loss > choice.max_clean_loss:
@@ -139,10 +141,6 @@ class Planner(Agent):
         if remedy.latency_added > choice.max_latency_added:
             return f"adds {1000 * remedy.latency_added:.1f} ms, more than {1000 * choice.max_latency_added:.0f}"
         return ""
-
-    def _chosen_evidence(self, remedy: Remedy) -> float:
-        """Log evidence that a remedy helps, corrected for having been picked among several: the largest of K e-values is at most their sum."""
-        return remedy.log_evidence - math.log(self.compared)
 
     def _utility(self, remedy: Remedy) -> float:
         """Gain less its costs, all in accuracy."""
@@ -230,10 +228,15 @@ class Planner(Agent):
         return []
 
     def _evidence(self) -> float:
-        """Log evidence that the remedy helps: by the labels of the choice and by those on fresh records, which were drawn apart."""
+        """Log evidence that the remedy helps: half is staked on the fresh labels alone, half on them and those of the choice.
+
+        The largest of K e-values is at most their sum, so what spoke for the one that was picked counts one K-th. Fresh labels are drawn
+        apart, so e-values multiply, and a mean of e-values is one (decision 0006).
+        """
         assert self.audit is not None
         assert self.choice is not None
-        return self._chosen_evidence(self.choice) + self.audit.log_evidence(self.live)
+        chosen = self.choice.log_evidence - math.log(self.compared)
+        return float(np.logaddexp(0.0, chosen)) - math.log(2) + self.audit.log_evidence(self.live)
 
     def _has_helped(self) -> bool:
         """Whether all labels together are evidence enough and the fresh ones by themselves speak for it: the drift may have changed since."""

@@ -41,7 +41,7 @@ def incident(win: float, lose: float, rng: np.random.Generator, policy: Policy) 
         best = max(audits, key=lambda audit: audit.log_evidence)
         if best.interval[0] > max(0.0, *(audit.interval[1] for audit in audits if audit is not best)):
             break
-    chosen = best.log_evidence - math.log(REMEDIES)
+    chosen = float(np.logaddexp(0.0, best.log_evidence - math.log(REMEDIES))) - math.log(2)
     fresh = PairedGain(1.0, 1.0, policy.verification.level)
     apart = together = False
     for _ in range(policy.labels.verify + left):
@@ -50,7 +50,7 @@ def incident(win: float, lose: float, rng: np.random.Generator, policy: Policy) 
         apart = apart or fresh.interval[0] > 0
         together = together or (fresh.log_evidence >= WEIGHT and fresh.log_evidence + chosen >= enough)
     together = together or (fresh.log_evidence > 0 and fresh.log_evidence + chosen >= enough)
-    return best.interval[0] > 0 and apart, chosen > 0 and together
+    return best.interval[0] > 0 and apart, best.log_evidence > 0 and together
 
 
 def main(incidents: Annotated[int, typer.Option(help="How many incidents to simulate for each row.")] = 1000, seed: int = 0) -> None:

@@ -117,7 +117,7 @@ class Office:
             for name, value in kinds
         )
         self.say(RemediesMeasured, remedies=remedies, base="digits-first", after=1200, labels_used=12)
-        verdicts = {"filter": "fits, utility +0.451, the highest", "fine_tune": "fits, utility +0.377", "recalibrate": "the labels do not speak for it: 0.6 to 1, too little for the best of 4"}
+        verdicts = {"filter": "fits, utility +0.451, the highest", "fine_tune": "fits, utility +0.377", "recalibrate": "the labels do not speak for it: 0.6 to 1"}
         self.say(RemedyChosen, remedy="filter", pipeline="digits-1-filter", reason="gains +0.452", verdicts=verdicts)
         text = "I would apply filter: it gains +0.452 on drifted data (interval +0.365 to +0.485). Approve, choose another, or decline?"
         self.say(AskChoice, question="digits-1/approve", options=("approve", "fine_tune", "decline"), default="decline", text=text, deadline=600.0)

@@ -82,7 +82,7 @@ class Scene(Office):
         )
         self.say(RemediesMeasured, "improver", remedies=remedies, base="digits-first", after=1500, labels_used=14)
         verdicts = {
-            "filter": "fits, utility +0.451, the highest", "fine_tune": "fits, utility +0.422", "recalibrate": "the labels do not speak for it: 0.6 to 1, too little for the best of 4",
+            "filter": "fits, utility +0.451, the highest", "fine_tune": "fits, utility +0.422", "recalibrate": "the labels do not speak for it: 0.6 to 1",
             "retrain": "loses 0.0066 on clean data, more than 0.005",
         }  # fmt: skip
         reason = "gains +0.452 on drifted data (interval +0.365 to +0.485), costs 0.0000 on clean data and 0.43 ms a request"
