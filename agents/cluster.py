@@ -24,7 +24,7 @@ from agents.doors.shelf import Shelf
 from agents.front_desk import FrontDesk, Visitor
 from agents.hosts.host import Host
 from agents.ledger import Ledger
-from agents.messages import AskChoice, Message, PipelineLive
+from agents.messages import AskChoice, AskLabels, Message, PipelineLive
 from agents.policy import Policy, PolicyError, load_policy
 from agents.reception import Reception
 from agents.rehearsal import Rehearsal, write
@@ -109,6 +109,7 @@ class Cluster:
         with self._phase("ray"):
             _say("starting Ray" if address is None else f"joining Ray at {address}")
             host = _ray_host(dataset, policy, address)
+            _stop_on_signals(stop)  # Ray has put a handler of its own in their place, which ends the process with a dump
             cleanup.callback(host.stop)
         self.board = Board(dataset)
         self.system = System(
@@ -150,9 +151,11 @@ class Cluster:
                 person = ScriptedDesk(replay.person(), self.switchboard.post)
                 self.switchboard.listen(person.listen)
                 still_open = {view.question for view in self.board.questions()}
-                for asked in self.system.ledger.messages(AskChoice):
+                for asked in self.system.ledger.messages(AskChoice, AskLabels):
                     if isinstance(asked, AskChoice) and asked.question in still_open:
                         person.listen(asked)
+                    if isinstance(asked, AskLabels) and asked.question in still_open:
+                        person.skip(asked)  # the images are those of an earlier run
                 self.switchboard.listen(_tell)
             rehearsal = Rehearsal(
                 replay, self.board, self.system.ledger, pump=_Pace(scenario.rate, self._stop), should_stop=self._stop.is_set, say=_say,
@@ -166,7 +169,7 @@ class Cluster:
             _say(f"stopped before the end of the scenario; what happened so far is kept in {self.state.folder}")
             return 1
         faults = rehearsal.broken(outcome)
-        self._show(outcome, faults)
+        self._show(outcome, faults, known=rehearsal.is_known(outcome))
         if not once and not self._stop.is_set():
             return self.serve()
         return 1 if faults else 0
@@ -201,7 +204,7 @@ class Cluster:
         finally:
             visitor.close()
 
-    def _show(self, outcome: dict[str, Any], faults: list[str]) -> None:
+    def _show(self, outcome: dict[str, Any], faults: list[str], *, known: bool) -> None:
         incidents = self.board.status().incidents
         for view in incidents[-2:]:
             typer.echo(f"\nThe story of {view.incident}")
@@ -213,6 +216,8 @@ class Cluster:
             typer.echo(f"  {meaning:<20} {'not measured' if value is None else f'{value:.3f}'}")
         typer.echo(f"  failed requests      {outcome['failed_requests']}")
         typer.echo(f"\nOutcome: {outcome['state']}" + (f", {outcome['chosen']}" if outcome["chosen"] else ""))
+        if known:
+            typer.echo("Nothing had to be mended: what an earlier run made live copes with this drift. For the whole loop again: --state NEWFOLDER")
         for fault in faults:
             typer.echo(f"NOT AS IT MUST BE: {fault}")
         typer.echo(f"Everything is kept in {self.state.folder}; the next run starts from it.")
@@ -286,9 +291,9 @@ def _tell(message: Message) -> None:
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt  # a second Ctrl-C does not wait
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt  # a second Ctrl-C does not wait; SIGTERM may come twice, to the process and to its group
         stop.set()
 
     signal.signal(signal.SIGINT, ask)

@@ -1,6 +1,7 @@
 """The desk: where questions wait for people. It keeps the rules of asking, wherever an answer comes from.
 
-A question has an id, a deadline and a default, and each of its items takes at most one answer: the first one that is valid.
+A question has an id, a deadline and a default, and each of its items takes at most one answer: the first one that is valid. What it asks
+about is kept as evidence, so it outlives a restart, also of the inference service, whose log then counts from 1 again.
 """
 
 from typing import ClassVar
@@ -9,8 +10,8 @@ import msgspec
 
 from agents.agent import Agent
 from agents.messages import (
-    ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, IncidentClosed, Label, LabelGiven, LogBegun,
-    Message, QuestionClosed, RequestExpired,
+    ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, IncidentClosed, Label, LabelGiven, Message,
+    QuestionClosed, RequestExpired,
 )
 
 Question = AskLabels | AskChoice
@@ -32,7 +33,7 @@ class Desk(Agent):
     """All open questions of a deployment."""
 
     name = "desk"
-    handles: ClassVar[tuple[type[Message], ...]] = (AskLabels, AskChoice, AnswerOffered, CloseQuestion, RequestExpired, IncidentClosed, LogBegun)
+    handles: ClassVar[tuple[type[Message], ...]] = (AskLabels, AskChoice, AnswerOffered, CloseQuestion, RequestExpired, IncidentClosed)
 
     def __init__(self, deployment: str) -> None:
         super().__init__(deployment)
@@ -53,9 +54,6 @@ class Desk(Agent):
             case IncidentClosed(incident=incident):
                 left = [name for name, one in self.questions.items() if one.asked.incident == incident]
                 return [self._close(message, name, "settled") for name in left]
-            case LogBegun():  # a new log counts from 1 again: the numbers asked about are other images now
-                gone = [name for name, one in self.questions.items() if isinstance(one.asked, AskLabels)]
-                return [self._close(message, name, "expired") for name in gone]
         return []
 
     def _open(self, asked: Question) -> list[Message]:

@@ -5,11 +5,13 @@
 
 from typing import ClassVar
 
+import msgspec
+
 from agents.agent import Agent
 from agents.audit import PairedAudit
 from agents.messages import (
-    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, Message, PipelineLive, PrepareRemedy, QuestionClosed,
-    RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed,
+    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, LogBegun, Message, PipelineLive, PrepareRemedy,
+    QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed,
 )
 from agents.policy import Policy
 
@@ -23,7 +25,7 @@ class Improver(Agent):
     name = "improver"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, QuestionClosed, RemedyVerified, IncidentClosed, RequestFailed,
-        RequestExpired,
+        RequestExpired, LogBegun,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -68,6 +70,8 @@ class Improver(Agent):
                 return self._expected(message)
             case QuestionClosed(question=question) if question == self.question:
                 return self._measured(message)
+            case LogBegun() if self.harm is not None:  # records count from 1 again: all that come are fresh
+                self.harm = msgspec.structs.replace(self.harm, last=0)
             case RemedyVerified(helped=True, pipeline=pipeline) if pipeline not in self.verified:
                 self.verified[pipeline] = self.base
             case IncidentClosed(incident=incident) if incident == self.incident:

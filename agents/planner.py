@@ -17,7 +17,7 @@ from agents.audit import PairedAudit
 from agents.improver import NOTHING
 from agents.messages import (
     AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline, DriftEnded, IncidentClosed,
-    LabelGiven, Message, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen,
+    LabelGiven, LogBegun, Message, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen,
     RemedyVerified, RequestExpired, RequestFailed, ShadowPipeline, UndoAsked,
 )
 from agents.policy import Policy
@@ -44,7 +44,7 @@ class Planner(Agent):
     name = "planner"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
-        IncidentClosed, AgentFailed, RequestFailed, RequestExpired,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -64,7 +64,7 @@ class Planner(Agent):
         self.undo_reason, self.undo_outcome = "", "undone"
         self.goal, self.attempts = "", 0
 
-    def handle(self, message: Message) -> list[Message]:
+    def handle(self, message: Message) -> list[Message]:  # noqa: C901 - one case a type, nothing else
         match message:
             case PipelineLive():
                 return self._went_live(message)
@@ -82,6 +82,8 @@ class Planner(Agent):
                 return self._learn(message)
             case QuestionClosed(question=question) if question == self.question and self.state == "auditing":
                 return self._verdict(message)
+            case LogBegun() if self.state == "comparing":  # the records that were waited for will not come under those numbers
+                return [self._compare(message, after=0)]
             case DriftEnded() if self.state == "watching" and self.live != self.base:
                 return [self._deploy(message, self.base, f"the drift that {self.live} was made for has ended")]
             case UndoAsked():
@@ -191,19 +193,23 @@ class Planner(Agent):
             self.undone.add(live.previous)
             return self._close(live, self.undo_outcome, self.undo_reason)
         if self.state == "deploying" and self.choice is not None:
-            assert self.measured is not None
-            self.state = "comparing"
-            verification = self.policy.verification
-            request = self.say(
-                CompareRemedies, live, baseline=live.previous, candidates=(live.pipeline,), after=live.since - 1, count=verification.records,
-                audit=self.policy.labels.verify + self.measured.labels_left, seed=2, deadline=verification.deadline,
-            )
-            self.request = request.id
-            return [request]
+            return [self._compare(live, live.since - 1)]
         self._forget_incident()  # the pipeline before is back: no incident hangs on it
         return []
 
     # --- verify, keep or undo ---
+
+    def _compare(self, cause: Message, after: int) -> Message:
+        """Run what is live beside what was before, on the records that come after number `after`."""
+        assert self.measured is not None
+        self.state = "comparing"
+        verification = self.policy.verification
+        request = self.say(
+            CompareRemedies, cause, incident=self.incident, baseline=self.previous, candidates=(self.live,), after=after,
+            count=verification.records, audit=self.policy.labels.verify + self.measured.labels_left, seed=2, deadline=verification.deadline,
+        )
+        self.request = request.id
+        return request
 
     def _ask(self, compared: RemediesCompared) -> list[Message]:
         self.audit = PairedAudit(self.previous, [self.live], compared.draws, compared.share, self.policy.verification.level, compared.confidence)
@@ -260,6 +266,8 @@ class Planner(Agent):
         if helped:
             return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh drifted records ({shown})")]
         self.undo_reason = f"fresh drifted records did not show that it helps ({shown})"
+        if not self.audit.labels:
+            self.undo_reason = "nobody labelled fresh drifted records, so it has not shown that it helps"
         return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
 
     def _undo_by_person(self, asked: UndoAsked) -> list[Message]:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from agents.messages import AnswerOffered, AskChoice, AskLabels, LabelGiven, Message, QuestionClosed, derived_id
+from agents.messages import AnswerOffered, AskChoice, AskLabels, LabelGiven, LogBegun, Message, QuestionClosed, derived_id
 
 
 class Person(Protocol):
@@ -50,6 +50,15 @@ class ScriptedDesk:
                     self._label(asked, following)
             case QuestionClosed():
                 self._open.pop(message.question, None)
+            case LogBegun():  # the records that are asked about have lost their numbers: this person no longer knows which they were
+                for asked in list(self._open.values()):
+                    self.skip(asked)
+
+    def skip(self, asked: AskLabels) -> None:
+        """Answer nothing more about a question whose images this person has never seen."""
+        self._open.pop(asked.question, None)
+        for seq in asked.items:
+            self._answer(asked.question, "skip", seq)
 
     def _label(self, asked: AskLabels, index: int) -> None:
         seq = asked.items[index]

@@ -3,7 +3,7 @@
 import pytest
 
 from agents.desk import Desk
-from agents.messages import CloseQuestion, LogBegun
+from agents.messages import CloseQuestion
 from tests.agents.helpers import DEPLOYMENT, INCIDENT, ask_choice, ask_labels, expired, incident_closed, kinds, offer
 
 
@@ -115,13 +115,6 @@ def test_when_an_incident_closes_so_do_its_questions_and_no_others(desk):
     asked(desk, ask_labels("other", incident="digits-2"))
     [closed] = desk.receive(incident_closed())
     assert (closed.question, closed.outcome) == ("mine", "settled")
-
-
-def test_a_new_log_closes_questions_about_records_for_their_numbers_mean_other_images_now(desk):
-    asked(desk, ask_labels("labels"))
-    asked(desk, ask_choice("choice"))
-    [closed] = desk.receive(LogBegun(id="l", source="tracker", log="new"))
-    assert (closed.question, closed.outcome) == ("labels", "expired")
 
 
 def test_a_question_that_was_closed_is_not_opened_again(desk):

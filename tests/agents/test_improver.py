@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from agents.improver import Improver
-from agents.messages import HarmAssessed, IncidentClosed, Label, RemediesMeasured, RemedyVerified
+from agents.messages import HarmAssessed, IncidentClosed, Label, LogBegun, RemediesMeasured, RemedyVerified
 from agents.policy import Policy, Remedies
 from tests.agents.helpers import DEPLOYMENT, INCIDENT, closed, compared, expired, failed, given, harm, incident_closed, kinds, live, prepared
 
@@ -235,3 +235,12 @@ def test_a_suspicion_that_no_remedy_bears_out_is_closed_as_harmless(share, outco
     [compare] = improver.receive(prepared(prepare))
     said = improver.receive(compared(compare, share=share))
     assert [message.outcome for message in said if isinstance(message, IncidentClosed)] == outcomes
+
+
+def test_after_a_new_log_began_remedies_are_compared_on_whatever_comes():
+    improver, asked = preparing()
+    improver.receive(LogBegun(id="l", source="tracker", log="new"))
+    said = []
+    for request in asked:
+        said = improver.receive(prepared(request))
+    assert said[0].after == 0

@@ -11,6 +11,7 @@ from agents.messages import (
     DeployPipeline,
     DriftEnded,
     IncidentClosed,
+    LogBegun,
     PipelineShadowed,
     RemedyChosen,
     RemedyVerified,
@@ -458,6 +459,26 @@ def verified(evidence, wins, losses, others=()):
         agent.receive(given(VERIFY, 101 + place, place % 2 if place < 2 * min(wins, losses) else int(wins > losses)))
     verdict, *_ = agent.receive(closed(VERIFY))
     return verdict
+
+
+def test_a_service_that_begins_a_new_log_is_compared_on_what_comes_then():
+    agent, before = comparing()
+    [again] = agent.receive(LogBegun(id="l", source="tracker", log="new"))
+    assert (again.after, again.baseline, again.candidates, again.incident) == (0, before.baseline, before.candidates, before.incident)
+    assert agent.receive(compared(before)) == []
+    assert kinds(agent.receive(compared(again))) == ["AskLabels"]
+
+
+def test_labels_that_are_being_asked_for_are_still_wanted_after_a_restart_of_the_service():
+    agent = auditing()
+    assert agent.receive(LogBegun(id="l", source="tracker", log="new")) == []
+    assert agent.state == "auditing"
+
+
+def test_a_remedy_that_nobody_labelled_for_is_undone_for_that_reason():
+    agent = auditing()
+    _, deploy = agent.receive(closed(VERIFY, "expired"))
+    assert "nobody labelled" in deploy.reason
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(4, 4), (3, 5), (0, 1)])

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from agents.messages import LogBegun
 from agents.scripted import ScriptedDesk
 from tests.agents.helpers import ask_choice, ask_labels, closed, given
 
@@ -69,3 +70,14 @@ def test_a_slow_person_answers_later_and_holds_nobody_up(posted):
     ScriptedDesk(person, lambda message: (posted.append(message), answered.set())).listen(ask_labels())
     assert answered.wait(5.0)
     assert [one.seq for one in posted] == [1]
+
+
+def test_when_records_lose_their_numbers_the_person_no_longer_knows_what_is_asked(posted):
+    desk = ScriptedDesk(Knows(), posted.append)
+    desk.listen(ask_labels(items=(1, 2, 3)))
+    desk.listen(given("q", 1, 1))
+    desk.listen(LogBegun(id="l", source="tracker", log="new"))
+    assert {(one.seq, one.answer) for one in posted if one.answer == "skip"} == {(1, "skip"), (2, "skip"), (3, "skip")}
+    assert posted[2].id == posted[0].id  # what was answered before keeps its answer: the desk knows this id
+    desk.listen(given("q", 2, 1))
+    assert len(posted) == 5
