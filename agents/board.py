@@ -218,9 +218,13 @@ class Board:
         """Everything at a glance."""
         with self._changed:
             live = self._live
+            ended = self._incidents.get(live.incident) if live else None
+            reason = live.reason if live else ""
+            if ended and ended.outcome:  # what went live on trial has been judged since
+                reason = reason.replace("provisional", ended.outcome)
             return Status(
                 deployment=self._deployment, pipeline=live.pipeline if live else "", base=live.base if live else "", since=live.time if live else 0.0,
-                reason=live.reason if live else "", cursor=self._cursor, log_evidence=self._evidence,
+                reason=reason, cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,
                 every=self._every,

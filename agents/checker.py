@@ -214,7 +214,8 @@ class Checker(Agent):
         self.state, self.analysis, self.window = "auditing", analysis, analysis.window
         text = (
             f"The images since record {analysis.last - analysis.records + 1} look unlike the training data (KS {analysis.ks:.2f}). "
-            f"Without labels I estimate accuracy {analysis.estimated_accuracy:.2f} ± {analysis.estimate_error:.2f}; "
+            f"Without labels I estimate accuracy {analysis.estimated_accuracy:.2f} ({analysis.estimate_range[0]:.2f} to "
+            f"{analysis.estimate_range[1]:.2f}); "
             f"on clean data it was {analysis.clean_accuracy:.3f}. What do these, drawn at random, show?"
         )
         return [self._ask(analysis, "audit", analysis.audit, text)]
@@ -294,8 +295,8 @@ class Checker(Agent):
         suspicious = wrong > 0 and binom.sf(wrong - 1, len(right), 1 - needed) < SUSPICIOUS
         harmful = bool(high < needed or suspicious or analysis.estimated_accuracy < needed)
         reason = (
-            f"{sum(right)} of {len(right)} audit labels agree with the model (accuracy {low:.2f} to {high:.2f}), "
-            f"estimated accuracy {analysis.estimated_accuracy:.3f} without labels, {analysis.clean_accuracy:.3f} on clean data"
+            f"{sum(right)} of {len(right)} audit labels agree with the model, so its accuracy is {low:.2f} to {high:.2f} by them, and about "
+            f"{analysis.estimated_accuracy:.3f} as estimated without labels; on clean data it was {analysis.clean_accuracy:.3f}"
         )
         return self.say(
             HarmAssessed, cause, key=str(len(self.teaching)), harmful=harmful, reason=reason, accuracy=accuracy, interval=(low, high),

@@ -169,7 +169,7 @@ class Cluster:
             _say(f"stopped before the end of the scenario; what happened so far is kept in {self.state.folder}")
             return 1
         faults = rehearsal.broken(outcome)
-        self._show(outcome, faults, known=rehearsal.is_known(outcome))
+        self._show(outcome, faults, rehearsal)
         if not once and not self._stop.is_set():
             return self.serve()
         return 1 if faults else 0
@@ -204,9 +204,9 @@ class Cluster:
         finally:
             visitor.close()
 
-    def _show(self, outcome: dict[str, Any], faults: list[str], *, known: bool) -> None:
-        incidents = self.board.status().incidents
-        for view in incidents[-2:]:
+    def _show(self, outcome: dict[str, Any], faults: list[str], rehearsal: Rehearsal) -> None:
+        incidents, told = self.board.status().incidents, rehearsal.incidents()
+        for view in [view for view in incidents if view.incident in told]:
             typer.echo(f"\nThe story of {view.incident}")
             for text in tell(self.system.ledger.story(view.incident)):
                 typer.echo(text)
@@ -216,7 +216,7 @@ class Cluster:
             typer.echo(f"  {meaning:<20} {'not measured' if value is None else f'{value:.3f}'}")
         typer.echo(f"  failed requests      {outcome['failed_requests']}")
         typer.echo(f"\nOutcome: {outcome['state']}" + (f", {outcome['chosen']}" if outcome["chosen"] else ""))
-        if known:
+        if rehearsal.is_known(outcome):
             typer.echo("Nothing had to be mended: what an earlier run made live copes with this drift. For the whole loop again: --state NEWFOLDER")
         for fault in faults:
             typer.echo(f"NOT AS IT MUST BE: {fault}")

@@ -192,6 +192,11 @@ class WindowAnalysed(Message, frozen=True, kw_only=True):
     predicted: dict[int, int]
     classes: tuple[str, ...]
 
+    @property
+    def estimate_range(self) -> tuple[float, float]:
+        """The estimate less and plus its error, as far as an accuracy can be that."""
+        return max(0.0, self.estimated_accuracy - self.estimate_error), min(1.0, self.estimated_accuracy + self.estimate_error)
+
 
 class Label(msgspec.Struct, frozen=True):
     """A person's answer about one record: the class index, or None for unsure / skip; -1 for none of these classes."""

@@ -68,7 +68,8 @@ class Rehearsal:
         self.current = segment
         begun, version = time.monotonic(), self._board.status().pipeline
         before = self._board.status().incidents
-        self._say(f"now sending {segment.kind} images" + (", until the incident has come to rest" if segment.segment.until else ""))
+        last = "the pipeline of before answers again" if segment.kind == "clean" else "the incident has come to rest"
+        self._say(f"now sending {segment.kind} images" + (f", until {last}" if segment.segment.until else ""))
         while not segment.done and not self._should_stop():
             sent = segment.next_batch()
             if sent is None:
@@ -161,6 +162,11 @@ class Rehearsal:
             faults.append(f"accuracy should have risen by {must.min_gain}, it went from {outcome['as_is']} to {outcome['after']}")
         return faults
 
+
+    def incidents(self) -> list[str]:
+        """Names of the incidents that were open in this rehearsal, those of an earlier run that went on among them."""
+        over = {view.incident for view in self._known if view.outcome}
+        return [view.incident for view in self._board.status().incidents if view.incident not in over]
 
     def is_known(self, outcome: dict[str, Any]) -> bool:
         """Whether there was nothing to mend, since what an earlier run made live copes with this drift."""

@@ -29,9 +29,10 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             share = f", looking at 1 in {message.every}" if message.every else ""
             return f"{message.incident} opened: records since {message.onset} look different (noticed after record {message.alarm_at}{share})"
         case WindowAnalysed():
+            low, high = message.estimate_range
             return (
                 f"{message.records} records kept: KS {message.ks:.2f} (p {message.ks_p:.3f}), MMD {message.mmd:.4f} (p {message.mmd_p:.3f}); "
-                f"accuracy estimated {message.estimated_accuracy:.3f} ± {message.estimate_error:.3f} without labels, "
+                f"accuracy estimated {message.estimated_accuracy:.3f} ({low:.2f} to {high:.2f}) without labels, "
                 f"{message.clean_accuracy:.3f} on clean data"
             )
         case AskLabels():
@@ -40,6 +41,8 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"question {message.question}: {message.text}"
         case AnswerOffered():
             return f"{message.by} says {message.answer!r}" + (f" of record {message.seq}" if message.seq else f" to {message.question}")
+        case AnswerRefused(reason="this question is closed (settled)"):
+            return ""  # it was on its way when the answers before it were enough: nothing that anybody has to know
         case AnswerRefused():
             return f"an answer of {message.by} to {message.question} was refused: {message.reason}"
         case LabelGiven():

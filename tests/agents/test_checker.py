@@ -184,7 +184,7 @@ def test_after_the_alarm_a_person_is_asked_about_random_records_with_the_estimat
     checker, request = analysing()
     [ask] = checker.receive(analysed(request))
     assert (ask.question, ask.items, ask.purpose, ask.incident) == (HARM, (1, 2, 3, 4, 5, 6, 7, 8), "audit", INCIDENT)
-    assert "accuracy 0.99 ± 0.02" in ask.text
+    assert "accuracy 0.99 (0.97 to 1.00)" in ask.text
 
 
 def test_asking_stops_when_it_surely_hurts_and_labels_to_learn_from_are_asked_for():

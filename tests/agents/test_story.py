@@ -115,6 +115,20 @@ def test_who_answered_learns_whether_the_answer_was_taken_and_why_not(board):
     assert [board.outcome_of(offer, timeout=0) for offer in ("offer-1", "offer-2", "offer-3", "offer-4")] == ["too late", "", "", None]
 
 
+def test_an_answer_that_came_when_others_were_enough_is_no_news(board):
+    told(board, AnswerRefused(id="r", cause="offer-1", question="q", by="ann", reason="this question is closed (settled)"))
+    assert board.events(after=0) == []
+    assert board.outcome_of("offer-1", timeout=0)  # but who gave it is told
+
+
+def test_what_went_live_on_trial_is_no_longer_called_so_when_it_was_verified(board):
+    trial = msgspec.structs.replace(live("filter"), incident=INCIDENT, reason="filter for digits-1, provisional")
+    told(board, OPENED, trial)
+    assert board.status().reason.endswith("provisional")
+    told(board, incident_closed("verified"))
+    assert board.status().reason == "filter for digits-1, verified"
+
+
 def test_waiting_ends_with_the_event_that_was_waited_for(board):
     thread = threading.Thread(target=board.listen, args=[OPENED])
     thread.start()
