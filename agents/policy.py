@@ -10,11 +10,16 @@ agents.policy.PolicyError: mine.toml: [labels] has no key 'teachin'; did you mea
 """
 
 import difflib
+import math
+import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from models.remedies.catalogue import PRESENT, names
 
 
 class PolicyError(ValueError):
@@ -119,6 +124,26 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     verification: Verification = Verification()
 
 
+Bounds = tuple[float, float, str]  # least, most, and why
+SOME, SHARE, SECONDS = (1, math.inf, ""), (0, 1, ""), (0, math.inf, " (seconds)")
+NONE_OR_MORE = (0, math.inf, "")
+BOUNDS: Mapping[str, Mapping[str, Bounds]] = {
+    "detection": {
+        "run_length": (100, math.inf, " (records)"), "least": (20, math.inf, " (records)"), "save_every": SOME, "ended_below": SHARE,
+        "cool_down": NONE_OR_MORE, "records_per_second": (10, math.inf, ""),
+    },
+    "labels": {
+        "harm": NONE_OR_MORE, "teaching": NONE_OR_MORE, "choose": NONE_OR_MORE, "verify": (1, math.inf, ": a remedy that nobody checks is not kept"),
+    },
+    "harm": {"tolerance": SHARE, "unknown_share": SHARE},
+    "remedies": {"deadline": SECONDS, "compare_records": SOME},
+    "choice": {"max_clean_loss": SHARE, "latency_price": NONE_OR_MORE, "max_latency_added": SECONDS, "new_weights_price": NONE_OR_MORE},
+    "approval": {"deadline": SECONDS},
+    "questions": {"deadline": SECONDS},
+    "verification": {"records": SOME, "deadline": SECONDS},
+}  # fmt: skip
+
+
 def from_toml(text: str, name: str = "policy") -> Policy:
     """Parse a policy. Raises `PolicyError`."""
     try:
@@ -129,7 +154,9 @@ def from_toml(text: str, name: str = "policy") -> Policy:
     try:
         policy = msgspec.convert(raw, Policy)
     except msgspec.ValidationError as error:
-        raise PolicyError(f"{name}: {error}. The defaults are in agents/policy.py") from error
+        place = re.search(r"at `\$\.(\w+)\.(\w+)", str(error))
+        assert place is not None  # sections and keys have been looked at, so it is a value
+        raise _refused(name, place[1], place[2], raw[place[1]][place[2]]) from error
     _check_values(policy, name)
     return policy
 
@@ -139,9 +166,10 @@ def load_policy(path: Path | None) -> Policy:
     if path is None:
         return Policy()
     try:
-        text = path.read_text()
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror}); give an existing TOML file with --policy") from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise PolicyError(f"{path}: cannot be read ({reason}); give an existing TOML file with --policy") from error
     return from_toml(text, str(path))
 
 
@@ -158,27 +186,50 @@ def _check_keys(raw: dict[str, Any], name: str) -> None:
                 raise PolicyError(f"{name}: [{section}] has no key {key!r}{_nearest(key, allowed)}")
 
 
-def _nearest(word: str, allowed: list[str]) -> str:
-    close = difflib.get_close_matches(word, allowed, 1)
+def _nearest(word: object, allowed: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(word), allowed, 1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     return f"{hint} Allowed: {', '.join(allowed)}"
 
 
+def _refused(name: str, section: str, key: str, value: object) -> PolicyError:
+    """The error for a value of a type or a word that the key does not take."""
+    kind = get_type_hints(type(getattr(Policy(), section)))[key]
+    if get_origin(kind) is Literal:
+        fault = _nearest(value, get_args(kind))
+    else:
+        wanted = {int: "a whole number", float: "a number"}.get(kind, 'a list of names, such as ["filter", "retrain"]')
+        fault = f"; expected {wanted}"
+    return PolicyError(f"{name}: [{section}] {key} = {value!r}{fault}")
+
+
 def _check_values(policy: Policy, name: str) -> None:
-    """Numbers that no rule of the type system catches."""
-    wrong = {
-        "detection.run_length must be at least 100 records": policy.detection.run_length < 100,
-        "detection.records_per_second must be at least 10": not policy.detection.records_per_second >= 10,
-        "detection.window must not be below detection.least, and that not below 20": policy.detection.window < policy.detection.least
-        or policy.detection.least < 20,
-        "labels must not be negative": min(msgspec.structs.astuple(policy.labels)) < 0,
-        "labels.verify must be at least 1: a remedy that nobody checks is not kept": policy.labels.verify < 1,
-        "harm.tolerance must lie in [0, 1]": not 0 <= policy.harm.tolerance <= 1,
-        "choice.max_clean_loss must lie in [0, 1]": not 0 <= policy.choice.max_clean_loss <= 1,
-        "remedies.level and verification.level must lie in (0.5, 1)": not 0.5 < policy.remedies.level < 1
-        or not 0.5 < policy.verification.level < 1,
-        "remedies.prepare must name at least one remedy": not policy.remedies.prepare,
-    }
-    for sentence, is_wrong in wrong.items():
-        if is_wrong:
-            raise PolicyError(f"{name}: {sentence}")
+    """Numbers and names that no rule of the type system catches."""
+    for section, keys in BOUNDS.items():
+        for key, (least, most, why) in keys.items():
+            value = getattr(getattr(policy, section), key)
+            if not least <= value <= most:  # so also what is no number at all (nan)
+                span = f"from {least} on" if most == math.inf else f"from {least} to {most}"
+                raise PolicyError(f"{name}: [{section}] {key} = {value}; expected a number {span}{why}")
+    least, window = policy.detection.least, policy.detection.window
+    if window < least:
+        raise PolicyError(f"{name}: [detection] window = {window}; expected at least as many records as `least`, which is {least}")
+    for section in ("remedies", "verification"):
+        level = getattr(policy, section).level
+        if not 0.5 < level < 1:
+            raise PolicyError(f"{name}: [{section}] level = {level}; expected a number between 0.5 and 1, such as 0.8")
+    _check_remedies(policy.remedies.prepare, name)
+
+
+def _check_remedies(prepare: tuple[str, ...], name: str) -> None:
+    try:
+        allowed = [one for one in names() if one != PRESENT]
+    except ValueError as error:  # two packages with a remedy of the same name
+        raise PolicyError(f"{name}: [remedies] {error}") from error
+    if not prepare:
+        raise PolicyError(f"{name}: [remedies] prepare is empty; name at least one remedy. Allowed: {', '.join(allowed)}")
+    for remedy in prepare:
+        if remedy not in allowed:
+            raise PolicyError(f"{name}: [remedies] prepare names {remedy!r}{_nearest(remedy, allowed)}")
+        if prepare.count(remedy) > 1:
+            raise PolicyError(f"{name}: [remedies] prepare names {remedy!r} more than once; name each remedy once")

@@ -1,26 +1,36 @@
-"""All remedies by name: those of this package and those that other packages register under the entry point group `scanflow.remedies`."""
+"""All remedies by name: those of this package and those that other packages register under the entry point group `scanflow.remedies`.
+
+The names alone come without loading a remedy, so also where PyTorch must not be imported.
+"""
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from models.remedies import filter as filter_
-from models.remedies import fine_tune, nothing, recalibrate, retrain, transfer
-from models.remedies.context import Prepare
+if TYPE_CHECKING:
+    from models.remedies.context import Prepare
 
 GROUP = "scanflow.remedies"
-
-_OWN: Mapping[str, Prepare] = {
-    "nothing": nothing.prepare,
-    "recalibrate": recalibrate.prepare,
-    "transfer": transfer.prepare,
-    "filter": filter_.prepare,
-    "fine_tune": fine_tune.prepare,
-    "retrain": retrain.prepare,
-}
+PRESENT = "nothing"  # the remedy that leaves everything as it is; every other one is compared with it
+OWN = (PRESENT, "recalibrate", "transfer", "filter", "fine_tune", "retrain")  # cheapest first
 
 
-def remedies() -> Mapping[str, Prepare]:
+def names() -> tuple[str, ...]:
+    """Return the name of every known remedy, cheapest first; nothing of them is loaded.
+
+    Raises
+    ------
+    ValueError
+        When a plug-in takes a name that is in use.
+
+    >>> names()[:3]
+    ('nothing', 'recalibrate', 'transfer')
+    """
+    return (*OWN, *_others())
+
+
+def remedies() -> "Mapping[str, Prepare]":
     """Return every known remedy, cheapest first; a plug-in cannot replace one of ours.
 
     Raises
@@ -31,9 +41,19 @@ def remedies() -> Mapping[str, Prepare]:
     >>> list(remedies())[:3]
     ['nothing', 'recalibrate', 'transfer']
     """
-    found = dict(_OWN)
+    from models.remedies import filter as filter_
+    from models.remedies import fine_tune, nothing, recalibrate, retrain, transfer
+
+    own = (nothing.prepare, recalibrate.prepare, transfer.prepare, filter_.prepare, fine_tune.prepare, retrain.prepare)
+    found: dict[str, Prepare] = dict(zip(OWN, own, strict=True))
+    return MappingProxyType(found | {name: point.load() for name, point in _others().items()})
+
+
+def _others() -> dict[str, EntryPoint]:
+    """What other packages register. Raises ValueError for a name in use."""
+    found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
-        if point.name in found:
+        if point.name in OWN or point.name in found:
             raise ValueError(f"{point.value} registers a remedy {point.name!r}, a name in use; choose another in its entry points")
-        found[point.name] = point.load()
-    return MappingProxyType(found)
+        found[point.name] = point
+    return found
