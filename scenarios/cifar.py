@@ -6,11 +6,12 @@ The `.npz` files are `train*.npz` (the first one by name with at least 20,000 im
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.errors import DataError
+from scenarios.errors import DataError, brief
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _FEWEST_TRAIN = 20_000
@@ -31,21 +32,39 @@ def read(root: Path, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int6
     return _read_torchvision(root, train=train)
 
 
+def lacking(root: Path) -> bool:
+    """Whether there is neither of the two folders, whatever is in them."""
+    return not any((root / name).is_dir() for name in ("cifar-10-batches-py", "cifar10"))
+
+
+def fetch(root: Path) -> None:
+    """Let torchvision download the batches (170 MB). Raises DataError."""
+    _torchvision(root, train=False)
+
+
 def _read_torchvision(root: Path, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    data = _torchvision(root, train=train)
+    return np.asarray(data.data, np.uint8), np.asarray(data.targets, np.int64)
+
+
+def _torchvision(root: Path, *, train: bool) -> Any:
+    """What torchvision read; if its folder is missing, what it downloaded."""
     import torchvision
 
-    there = (root / "cifar-10-batches-py").is_dir()
+    folder = root / "cifar-10-batches-py"
+    there = folder.is_dir()
     try:
         # torchvision compares the md5 of every batch file before it reads one.
-        data = torchvision.datasets.CIFAR10(str(root), train=train, download=not there)
+        return torchvision.datasets.CIFAR10(str(root), train=train, download=not there)
     except (OSError, RuntimeError) as error:
-        fault = "is damaged or incomplete" if there else "is missing, and torchvision could not download it"
-        msg = (
-            f"{root / 'cifar-10-batches-py'} {fault} ({error}). Delete it and run torchvision.datasets.CIFAR10({str(root)!r}, "
-            f"download=True) where there is a network, or put train.npz and test.npz (images, labels) into {root / 'cifar10'}."
-        )
+        if there:
+            msg = f"{folder} is damaged or incomplete ({brief(error)}). Delete it, and it is downloaded again at the next use."
+        else:
+            msg = (
+                f"{folder} is missing, and torchvision could not download it ({brief(error)}). Start again where there is a network, "
+                f"or put train.npz and test.npz (images, labels) into {root / 'cifar10'}; the data set digits needs no files."
+            )
         raise DataError(msg) from error
-    return np.asarray(data.data, np.uint8), np.asarray(data.targets, np.int64)
 
 
 def _read_npz(folder: Path, *, train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -38,7 +38,7 @@ def replay(
             for segment in run.segments():
                 _send(segment, scenario.rate if rate is None else rate, at_most)
     except (ScenarioError, DataError, ClientError) as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         typer.echo("Stopped.", err=True)

@@ -14,7 +14,8 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from difflib import get_close_matches
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from scenarios import cifar, idx
 from scenarios.errors import DataError
 
-__all__ = ["DATASETS", "DataError", "Dataset", "Split", "Splits", "data_root", "load", "shared_data", "to_float"]
+__all__ = ["DATASETS", "DataError", "Dataset", "Split", "Splits", "check_name", "data_root", "fetch", "load", "shared_data", "to_float"]
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -67,9 +68,7 @@ def load(name: str, split: Split, root: Path | None = None) -> Dataset:
     ------
     DataError : the name or split is unknown, or a file is missing, damaged or cannot be downloaded. The text says which and what to do.
     """
-    if name not in DATASETS:
-        msg = f"There is no data set {name!r}. Use one of: {', '.join(DATASETS)}."
-        raise DataError(msg)
+    check_name(name)
     if split not in get_args(Split):
         msg = f"{name} has no split {split!r}. Use one of: {', '.join(get_args(Split))}."
         raise DataError(msg)
@@ -77,6 +76,36 @@ def load(name: str, split: Split, root: Path | None = None) -> Dataset:
     images, labels = read(root if root is not None else data_root(), split)
     images.flags.writeable = labels.flags.writeable = False
     return Dataset(name, split, images, labels, classes)
+
+
+def check_name(name: str) -> None:
+    """Raise DataError if there is no data set of that name.
+
+    >>> check_name("minst")
+    Traceback (most recent call last):
+    scenarios.errors.DataError: There is no data set 'minst'. Did you mean 'mnist'? Use one of: digits, mnist, fashion-mnist, cifar10.
+    """
+    if name not in DATASETS:
+        near = get_close_matches(name, DATASETS, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        msg = f"There is no data set {name!r}.{hint} Use one of: {', '.join(DATASETS)}."
+        raise DataError(msg)
+
+
+def fetch(name: str, say: Callable[[str], object], root: Path | None = None) -> None:
+    """Download what is missing of a data set, saying so before; quick where its files are there, since they are not read.
+
+    Raises
+    ------
+    DataError : there is no such data set, or it cannot be downloaded.
+    """
+    check_name(name)
+    folder = root if root is not None else data_root()
+    if name in _DOWNLOADS:
+        lacking, download = _DOWNLOADS[name]
+        if lacking(folder):
+            say(f"downloading {name} into {folder}")
+            download(folder)
 
 
 def data_root() -> Path:
@@ -159,6 +188,13 @@ def _read_cifar10(root: Path, split: Split) -> tuple[Images, Labels]:
 
 _DIGIT_NAMES = tuple("0123456789")
 _FASHION_NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+# Whether files of it are missing from a folder, and what downloads them there.
+_DOWNLOADS: Mapping[str, tuple[Callable[[Path], bool], Callable[[Path], None]]] = {
+    "mnist": (partial(idx.lacking, idx.MNIST), partial(idx.fetch, idx.MNIST)),
+    "fashion-mnist": (partial(idx.lacking, idx.FASHION_MNIST), partial(idx.fetch, idx.FASHION_MNIST)),
+    "cifar10": (cifar.lacking, cifar.fetch),
+}
 
 DATASETS: Mapping[str, tuple[tuple[str, ...], Callable[[Path, Split], tuple[Images, Labels]]]] = {
     "digits": (_DIGIT_NAMES, _read_digits),

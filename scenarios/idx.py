@@ -7,14 +7,14 @@ labels is 8 header bytes (magic 2049, count) and then raw uint8 labels. http://y
 import gzip
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.errors import DataError
+from scenarios.errors import DataError, brief
 
 _HEADER = {"images": (2051, 16), "labels": (2049, 8)}
 _SIDE = 28
@@ -62,10 +62,24 @@ def read(source: Source, root: Path, *, train: bool) -> tuple[NDArray[np.uint8],
     """
     stem, count = ("train", 60_000) if train else ("t10k", 10_000)
     names = f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"
-    if any(_find(source.folder(root), name) is None for name in names):
+    if _first_missing(source, root, names) is not None:
         _download(source, root, names)
     images, labels = (_payload(source, root, name, kind, count) for name, kind in zip(names, ("images", "labels"), strict=True))
     return images.reshape(-1, _SIDE, _SIDE).copy(), labels.astype(np.int64)
+
+
+def lacking(source: Source, root: Path) -> bool:
+    """Whether one of the four files is not there, whatever is in the others."""
+    return _first_missing(source, root, source.md5) is not None
+
+
+def fetch(source: Source, root: Path) -> None:
+    """Let torchvision download the files. Raises DataError."""
+    _download(source, root, source.md5)
+
+
+def _first_missing(source: Source, root: Path, names: Iterable[str]) -> str | None:
+    return next((name for name in names if _find(source.folder(root), name) is None), None)
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -94,21 +108,21 @@ def _payload(source: Source, root: Path, name: str, kind: str, count: int) -> ND
     return np.frombuffer(content, np.uint8, offset=header)
 
 
-def _download(source: Source, root: Path, names: tuple[str, str]) -> None:
+def _download(source: Source, root: Path, names: Iterable[str]) -> None:
     import torchvision
 
-    missing = next(name for name in names if _find(source.folder(root), name) is None)
+    missing = _first_missing(source, root, names)
     try:
         getattr(torchvision.datasets, source.torchvision)(str(root), download=True)
     except (OSError, RuntimeError) as error:
-        raise _missing(source, root, missing, f"torchvision could not download it ({error})") from error
+        raise _missing(source, root, missing or "", f"torchvision could not download it ({brief(error)})") from error
 
 
 def _missing(source: Source, root: Path, name: str, reason: str) -> DataError:
     return DataError(
-        f"{source.folder(root) / name}.gz is missing, and {reason}. Put the four published .gz files of {source.torchvision} into "
-        f"{source.folder(root)} (torchvision.datasets.{source.torchvision}(root, download=True) does that where there is a network), "
-        "or let SCANFLOW_DATA name the folder that holds them, or use the data set digits, which needs no files."
+        f"{source.folder(root) / name}.gz is missing, and {reason}. Start again where there is a network, or put the four published "
+        f".gz files of {source.torchvision} there, or let SCANFLOW_DATA name a folder with {source.torchvision}/raw; the data set digits "
+        "needs no files."
     )
 
 

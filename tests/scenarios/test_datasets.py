@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scenarios import idx
-from scenarios.datasets import DATASETS, DataError, data_root, load, to_float
+from scenarios.datasets import DATASETS, DataError, data_root, fetch, load, to_float
 
 
 def test_the_digits_need_no_folder_and_split_into_1000_297_and_500():
@@ -36,7 +36,7 @@ def test_images_of_a_data_set_cannot_be_changed_by_accident():
 
 
 def test_an_unknown_data_set_or_split_is_answered_with_the_known_ones():
-    with pytest.raises(DataError, match=r"no data set 'minst'.*digits, mnist, fashion-mnist, cifar10"):
+    with pytest.raises(DataError, match=r"no data set 'minst'. Did you mean 'mnist'\? Use one of: digits, mnist, fashion-mnist, cifar10"):
         load("minst", "test")
     with pytest.raises(DataError, match=r"no split 'valid'.*train, calibration, test"):
         load("digits", "valid")
@@ -121,6 +121,58 @@ def test_missing_files_are_downloaded_once_by_torchvision(mnist_copy, tmp_path_f
     monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(datasets=SimpleNamespace(MNIST=download)))
     assert len(load("mnist", "test", empty)) == len(load("mnist", "test", empty)) == 10_000
     assert calls == [True]
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """torchvision where there is no network; what it was asked for is listed."""
+    asked = []
+
+    def no_network(name):
+        def ask(*_, **__):
+            asked.append(name)
+            raise RuntimeError("Error downloading a.gz:\nTried https://a.example/a.gz, got:\n<urlopen error no route>\n")
+
+        return ask
+
+    sets = SimpleNamespace(**{name: no_network(name) for name in ("MNIST", "FashionMNIST", "CIFAR10")})
+    monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(datasets=sets))
+    return asked
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
+def test_what_is_missing_is_downloaded_before_it_is_needed_and_said_in_a_line(name, tmp_path, offline):
+    said = []
+    with pytest.raises(DataError) as refused:
+        fetch(name, said.append, tmp_path)
+    assert said == [f"downloading {name} into {tmp_path}"]
+    sentence = str(refused.value)
+    assert "is missing, and torchvision could not download it (<urlopen error no route>)" in sentence
+    assert "\n" not in sentence and "Delete it" not in sentence and "digits needs no files" in sentence
+    assert len(sentence.replace(str(tmp_path), "/home/somebody/.cache/scanflow")) <= 4 * 100
+
+
+def test_what_is_there_is_not_downloaded_and_nothing_is_said(tmp_path, data_folder, offline):
+    (tmp_path / "cifar10").mkdir()
+    for name, root in (("digits", tmp_path), ("mnist", data_folder), ("fashion-mnist", data_folder), ("cifar10", tmp_path)):
+        fetch(name, pytest.fail, root)
+    assert offline == []
+
+
+def test_a_single_missing_file_is_noticed_before_it_is_needed(mnist_copy, offline):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is missing"):
+        fetch("mnist", lambda _text: None, mnist_copy)  # which has the test files
+
+
+def test_a_damaged_cifar10_folder_is_to_be_deleted(tmp_path, offline):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    with pytest.raises(DataError, match=r"cifar-10-batches-py is damaged or incomplete .*Delete it"):
+        load("cifar10", "test", tmp_path)
+
+
+def test_an_unknown_data_set_is_not_looked_for():
+    with pytest.raises(DataError, match=r"no data set 'cat'\. Use one of: digits"):
+        fetch("cat", pytest.fail)
 
 
 def write_cifar(folder, train=20_000, test=10_000):

@@ -147,6 +147,7 @@ def test_the_command_ends_with_2_and_a_sentence_if_its_arguments_are_wrong(typed
     result = typed(Service(), *arguments)
     assert result.exit_code == 2
     assert told in result.output and "Traceback" not in result.output
+    assert result.output.startswith("error: ")  # as all commands of the project
 
 
 def test_the_command_ends_with_2_if_nobody_answers(typed):
