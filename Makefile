@@ -16,6 +16,8 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 ROOMS := agents workflows models scenarios
 LABEL := scanflow.project=scanflow-agents
+# Labels name the project, not the checkout: a container that runs, or is being made, may be that of a cluster at work.
+ENDED := --filter status=exited --filter status=dead
 
 .PHONY: help run test lint bench bench-science screenshots clean
 
@@ -43,10 +45,10 @@ bench-science: $(READY) ## measure the loop, each remedy and each control on who
 screenshots: $(READY) ## draw the web page's views into docs/images (needs Chromium and its driver)
 	@$(PYTHON) -m tests.web.screenshots docs/images
 
-clean: ## remove what make made: environments, caches, containers; what a run saved (scanflow-state) stays
+clean: ## remove what make made: environments, caches, containers that have ended (running ones stay, and so does what a run saved)
 	@rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find $(ROOMS) tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
-	@if docker info >/dev/null 2>&1; then docker ps -aq --filter label=$(LABEL) | xargs -r docker rm -f >/dev/null; fi
+	@if docker info >/dev/null 2>&1; then docker ps -aq --filter label=$(LABEL) $(ENDED) | xargs -r docker rm -v >/dev/null; fi
 
 # The environment is what uv.lock says, no more and no less. A second call costs nothing until one of these files changes.
 $(READY): pyproject.toml uv.lock .ci/environment

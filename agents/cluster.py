@@ -25,6 +25,7 @@ from agents.front_desk import FrontDesk, Visitor
 from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import AskChoice, AskLabels, Message, PipelineLive
+from agents.options import OptionError, check_report, fetch_data
 from agents.policy import Policy, PolicyError, load_policy
 from agents.reception import Reception
 from agents.rehearsal import Rehearsal, write
@@ -44,7 +45,7 @@ from workflows.tracking import MlflowTracking, Tracking
 MEANINGS = {"clean_before": "clean, before", "as_is": "drifted, as it was", "after": "drifted, after", "clean_after": "clean, after"}
 WATCH_SECONDS = 2.0
 DOORS = 8  # requests that may be in work at the same time
-USAGE = (PolicyError, StateError, DataError, ScenarioError, DeploymentError)
+USAGE = (OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError)
 
 
 def main(
@@ -52,10 +53,10 @@ def main(
     dataset: Annotated[str | None, typer.Option(help="digits, mnist, fashion-mnist or cifar10; by default the scenario's, else digits.")] = None,
     runtime: Annotated[Runtime, typer.Option(help="Where inference runs; auto takes a container where an engine answers.")] = "auto",
     state: Annotated[Path | None, typer.Option(help="Folder for models, ledger and tracking; a second run starts from it.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="TOML file with the rules; defaults are in agents/policy.py.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="TOML file with the rules that differ from the defaults; docs/policy.md shows all.")] = None,
     address: Annotated[str | None, typer.Option(help="Join this Ray cluster instead of starting one here.")] = None,
     base_image: Annotated[str, typer.Option(help="Base of the inference image; made from Debian packages if it cannot be had.")] = "python:3.11-slim",
-    report: Annotated[Path | None, typer.Option(help="Write the scenario's outcome to this JSON file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the scenario's outcome to this JSON file; its folder must exist.")] = None,
     once: Annotated[bool, typer.Option(help="End when the scenario has been replayed (the default scenario, if none is named).")] = False,
     yes_scripted: Annotated[bool, typer.Option(help="Let the scenario's scripted person answer even if there is a terminal.")] = False,
     seed: Annotated[int | None, typer.Option(help="Of the scenario's draws, in place of its own.")] = None,
@@ -69,8 +70,11 @@ def main(
     try:
         wanted = load_scenario(scenario or "default") if scenario or once else None
         rules = load_policy(policy)
+        data = dataset or (wanted.dataset if wanted else "digits")
+        check_report(report, played=wanted is not None)
+        fetch_data(data, wanted, _say)
         with State(state or default_state()) as place, ExitStack() as cleanup:
-            cluster = Cluster(place, rules, dataset or (wanted.dataset if wanted else "digits"), runtime, base_image, address, cleanup, stop)
+            cluster = Cluster(place, rules, data, runtime, base_image, address, cleanup, stop)
             if web and (page := open_page(cluster.reception, web_host, web_port, _say)):
                 cleanup.callback(page.close)
             code = cluster.play(wanted, report, once=once, scripted=yes_scripted, seed=seed) if wanted else cluster.serve()

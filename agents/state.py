@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -37,9 +38,14 @@ class State:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        for part in (self.folder, self.folder / "pipelines", self.folder / "incidents"):
-            part.mkdir(parents=True, exist_ok=True, mode=0o700)  # images and keys are nobody else's business
-        self._lock = (self.folder / "lock").open("a+")
+        try:
+            for part in (self.folder, self.folder / "pipelines", self.folder / "incidents"):
+                part.mkdir(parents=True, exist_ok=True, mode=0o700)  # images and keys are nobody else's business
+            self._lock = (self.folder / "lock").open("a+")
+            for part in (self.folder, self.folder / "pipelines", self.folder / "incidents"):
+                tempfile.TemporaryFile(dir=part).close()  # an old folder may be another user's, or on a disk that is full by now
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -61,6 +67,16 @@ class State:
             self._lock.truncate(0)
             self._lock.close()
             self._lock = None
+
+    def _unusable(self, error: OSError) -> StateError:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = f"{error.filename} is a file, or leads through one, and not a folder"
+        else:
+            reason = f"it cannot be written ({error.strerror})"
+        return StateError(f"{self.folder} cannot be the state folder: {reason}. Name another one with --state")
 
     def pipeline(self, name: str) -> Path:
         """The folder of a pipeline."""

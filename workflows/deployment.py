@@ -252,6 +252,7 @@ class Deployment:
     def _choose(self) -> Runner:
         """The runner for `runtime`, ready to start."""
         if self.runtime == "process":
+            self.say(f"deployment {self.name}: runs as a plain process")
             return self._runner("process")
         try:
             runner = self._runner("container")

@@ -1,7 +1,10 @@
 """The state folder: one cluster at a time, and keys that only their owner can read."""
 
+import errno
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +38,36 @@ def test_a_folder_that_was_left_can_be_held_again(tmp_path):
     for _ in range(2):
         with State(tmp_path) as state:
             assert state.folder == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("place", ["README.md", "README.md/state", "old"])
+def test_a_file_in_place_of_the_folder_or_a_part_of_it_is_refused_in_a_sentence(tmp_path, place):
+    (tmp_path / "README.md").write_text("a file")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "pipelines").write_text("a file")
+    with pytest.raises(StateError, match=rf"{place} cannot be the state folder: .* is a file, or leads through one.*--state"), State(tmp_path / place):
+        pass
+    assert (tmp_path / "README.md").read_text() == "a file"
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_the_reason():
+    with pytest.raises(StateError, match=r"/proc/state cannot be the state folder: it cannot be written \(.+\)\. Name another one with --state"), State(Path("/proc/state")):
+        pass
+
+
+def test_a_folder_that_is_there_and_cannot_be_written_is_refused_and_not_held(tmp_path, monkeypatch):
+    with State(tmp_path):
+        pass
+
+    def read_only(**_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", read_only)
+        with pytest.raises(StateError, match=r"it cannot be written \(Read-only file system\)"), State(tmp_path):
+            pass
+    with State(tmp_path):
+        pass
 
 
 def test_the_front_door_is_readable_by_its_owner_only(tmp_path):

@@ -39,6 +39,13 @@ def pipelines(tmp_path):
     return [write_pipeline(tmp_path / name, name, rotate=turn) for turn, name in enumerate(("first", "second", "third"))]
 
 
+@pytest.mark.parametrize("kind", ["process", pytest.param("container", marks=pytest.mark.docker)])
+def test_it_says_how_inference_runs_whichever_way_it_is(kind, tmp_path):
+    said = []
+    Deployment("test", tmp_path, kind, say=said.append)._choose()
+    assert "deployment test: runs " in said[-1] and kind in said[-1]
+
+
 def ask(deployment, brightness=0.1):
     tensor = {"name": "images", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": image(brightness).ravel().tolist()}
     reply = httpx.post(f"{deployment.endpoint().url}/v2/models/default/infer", json={"inputs": [tensor]}, timeout=30, verify=PLAIN)
