@@ -72,8 +72,10 @@ class State:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-        if isinstance(error, FileExistsError | NotADirectoryError):
-            reason = f"{error.filename} is a file, or leads through one, and not a folder"
+        if isinstance(error, FileExistsError):
+            reason = f"{'it' if error.filename == str(self.folder) else error.filename} is a file, not a folder"
+        elif isinstance(error, NotADirectoryError):
+            reason = "a part of its path is a file, not a folder"
         else:
             reason = f"it cannot be written ({error.strerror})"
         return StateError(f"{self.folder} cannot be the state folder: {reason}. Name another one with --state")

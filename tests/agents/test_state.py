@@ -45,7 +45,7 @@ def test_a_file_in_place_of_the_folder_or_a_part_of_it_is_refused_in_a_sentence(
     (tmp_path / "README.md").write_text("a file")
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "pipelines").write_text("a file")
-    with pytest.raises(StateError, match=rf"{place} cannot be the state folder: .* is a file, or leads through one.*--state"), State(tmp_path / place):
+    with pytest.raises(StateError, match=rf"{place} cannot be the state folder: .* is a file, not a folder\. Name another one with --state"), State(tmp_path / place):
         pass
     assert (tmp_path / "README.md").read_text() == "a file"
 
