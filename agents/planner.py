@@ -33,9 +33,12 @@ def odds(log_evidence: float) -> str:
     """An e-value in words: what a gambler has made of 1 by betting that a remedy helps.
 
     >>> odds(2.5), odds(-1), odds(9)
-    ('12.2 to 1', '0.4 to 1', 'over 1000 to 1')
+    ('12 to 1', '0.37 to 1', 'over 1000 to 1')
     """
-    return f"{math.exp(log_evidence):.1f} to 1" if log_evidence < math.log(1000) else "over 1000 to 1"
+    if log_evidence >= math.log(1000):
+        return "over 1000 to 1"
+    made = math.exp(log_evidence)
+    return f"{made:.0f} to 1" if made >= 10 else f"{made:.2g} to 1"
 
 
 class Planner(Agent):
