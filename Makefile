@@ -1,7 +1,7 @@
 # Needs git, make and Python 3.11, 3.12 or 3.13; everything else is fetched into .venv (and .uv) by the first target that needs it.
 #
 #   make run SCENARIO=fog DATASET=mnist RUNTIME=process STATE=/tmp/state REPORT=report.json
-#   make test ARGS='-m "not (docker or ray or training or slow or browser)"'      # the fast ones
+#   make test ARGS='tests/agents -k planner'
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,7 +19,7 @@ LABEL := scanflow.project=scanflow-agents
 # Labels name the project, not the checkout: a container that runs, or is being made, may be that of a cluster at work.
 ENDED := --filter status=exited --filter status=dead
 
-.PHONY: help run test lint bench bench-science screenshots clean
+.PHONY: help run test test-fast lint bench bench-science screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,6 +30,9 @@ run: $(READY) ## start the system, replay a scenario, ask the person here, print
 
 test: $(READY) ## run all tests, the fast ones first (ARGS are handed to pytest)
 	@$(PYTHON) -m pytest $(ARGS)
+
+test-fast: $(READY) ## run the tests without Docker, Ray, a browser or training, on two cores: half a minute (ARGS are handed to pytest)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not (docker or ray or training or slow or browser)' $(ARGS)
 
 lint: $(READY) ## ruff, mypy --strict, and the direction of imports
 	@.venv/bin/ruff check .
