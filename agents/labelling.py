@@ -79,6 +79,7 @@ class LabellingSession:
     help : whether the keys are to be explained.
     leaving : whether the person leaves the console, not only this question.
     sent : offers that went out and were not refused.
+    taken_away : whether the question was closed while an image was shown, so that a key may still be on its way to it.
     """
 
     def __init__(self, question: QuestionView) -> None:
@@ -86,7 +87,7 @@ class LabellingSession:
         self.keys = class_keys(question.classes)
         self.state: State = "asking"
         self.note = ""
-        self.help = self.leaving = False
+        self.help = self.leaving = self.taken_away = False
         self.sent = 0
         self.held: Offer | None = None
         self._gone = set(question.answers)  # has an answer, here or on another console
@@ -162,6 +163,7 @@ class LabellingSession:
         """The desk takes no more answers."""
         self.held = None
         if self.state != "left":
+            self.taken_away = self.state in ("asking", "confirming")
             self.state, self.note = "done", ENDINGS.get(outcome, f"closed: {outcome}")
 
     def _answer(self, offer: Offer) -> list[Offer]:
@@ -205,7 +207,7 @@ class ChoiceSession:
         self.keys = option_keys(question.options)
         self.state: State = "asking"
         self.note = ""
-        self.leaving = False
+        self.leaving = self.taken_away = False
 
     def press(self, key: str) -> list[Offer]:
         """Take one key; what is to be sent to the desk now."""
@@ -236,7 +238,7 @@ class ChoiceSession:
     def close(self, outcome: str) -> None:
         """The desk takes no more answers."""
         if self.state == "asking":
-            self.state = "done"
+            self.state, self.taken_away = "done", True
             self.note = "somebody else has chosen" if outcome == "answered" else ENDINGS.get(outcome, f"closed: {outcome}")
 
 

@@ -118,7 +118,7 @@ def _title(session: LabellingSession) -> Text:
 
 def _panel(session: LabellingSession, width: int, rows: int) -> Text:
     others = [part for words in OTHERS for part in textwrap.wrap(words, width)]
-    keys = [*others, "", *textwrap.wrap(HELP, width)] if session.help else [*_class_list(session, width), "", *others]
+    keys = [*_class_list(session, width), "", *others, *(["", *textwrap.wrap(HELP, width)] if session.help else [])]
     gist = textwrap.wrap(session.question.text, width, max_lines=max(GIST, rows - len(keys) - 1), placeholder=" …")
     return Text("\n".join([*gist, "", *keys]))
 

@@ -27,6 +27,7 @@ from rich.text import Text
 from agents.board import QuestionView
 from agents.commands import COMMANDS, LABELLING, CommandError, Commands
 from agents.front_desk import Visitor
+from agents.gate import gate
 from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
 from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
 from agents.pictures import drawing_for
@@ -65,11 +66,13 @@ class Terminal:
             history=_history(history), completer=DynamicCompleter(self._completer), complete_while_typing=False
         )
         self._app: Application[str] | None = None
+        self._gate: Application[str] | None = None  # while Enter is waited for
         self._keys: KeySession | None = None  # while a question has the terminal
         self._draft = ""
         self._questions: dict[str, QuestionView] = {}
         self._incidents: list[str] = []
         self._attended: set[str] = set()  # questions that have had the terminal once, or were announced
+        self._taken_away = False  # the last question closed under the person's fingers: keys may still be on their way to it
         self._own: set[str] = set()  # events that only repeat what was answered here
         self._seen = 0
         self._begun = False
@@ -233,14 +236,31 @@ class Terminal:
             now = {one.question: one for one in await asyncio.to_thread(self._visitor.questions)}
             if question.question not in now:
                 return  # closed meanwhile, as the news will tell
+            if self._taken_away and not await self._is_ready(now[question.question]):
+                self._attended.discard(question.question)
+                return
             session = await self._through(now[question.question])
         except RemoteError as error:  # the cluster is there, but has no images or no story to give
             await self._show(Text(f"{question.question} cannot be shown: {error}", "bold"))
             return
+        self._taken_away = session.taken_away
         await self._show(Text(_summary(session), "bold"))
         await self._show_news()
         if session.leaving:
             raise EOFError
+
+    async def _is_ready(self, question: QuestionView) -> bool:
+        """Whether the person goes on to a question that has come up while keys were meant for another."""
+        text = f"The question before is closed. Enter goes on to the next: {question.question}" + (
+            f", {len(question.items)} images to label" if question.items else ""
+        )
+        self._gate = gate(text)
+        try:
+            ready = await self._gate.run_async() == "ready"
+        finally:
+            self._gate = None
+        self._taken_away = not ready
+        return ready
 
     async def _through(self, question: QuestionView) -> KeySession:
         session: KeySession
@@ -321,6 +341,8 @@ class Terminal:
             self._app.invalidate()
 
     def _leave_keys(self) -> None:
+        if self._gate is not None and self._gate.is_running and not self._gate.is_done:
+            self._gate.exit(result="")
         if self._keys is not None and self._app is not None and self._app.is_running and not self._app.is_done:
             self._app.exit(result="")
 

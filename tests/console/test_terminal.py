@@ -37,6 +37,11 @@ class Talk:
         return app is not None and app.is_running
 
     @property
+    def waiting(self):
+        gate = self.terminal._gate
+        return gate is not None and gate.is_running
+
+    @property
     def labelling(self):
         return self.reading and self.terminal._keys is not None
 
@@ -88,6 +93,31 @@ def test_a_question_that_is_settled_early_says_so(state, images):
         talk.when(lambda: office.closed and not talk.labelling, lambda: None)
         talk.run()
     assert office.taken == [(12, 7), (15, 3)] and "2 handed in; settled early" in talk.printed.getvalue()
+
+
+def test_a_key_that_was_meant_for_a_question_that_has_closed_answers_no_other(state, images):
+    with Office(state, images, enough=2) as office:
+        talk = Talk(office)
+        talk.when(lambda: talk.reading, office.ask_labels)
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("733"))
+        talk.when(lambda: office.closed, lambda: office.ask_labels("digits-1/teaching"))
+        talk.when(lambda: talk.waiting, lambda: talk.keyboard.send_text("11"))  # still typing, faster than the screen
+        talk.when(lambda: talk.waiting, lambda: talk.keyboard.send_text("\r"))
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("s"))
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("q"))
+        talk.when(lambda: not talk.labelling, lambda: None)
+        talk.run()
+    assert [label for _, label in office.taken] == [7, 3, None]
+
+
+def test_a_cluster_that_ends_takes_the_terminal_back_before_the_next_question_has_begun(state, images):
+    with Office(state, images, enough=2) as office:
+        talk = Talk(office)
+        talk.when(lambda: talk.reading, office.ask_labels)
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("733"))
+        talk.when(lambda: office.closed, lambda: office.ask_labels("digits-1/teaching"))
+        talk.when(lambda: talk.waiting, lambda: None)
+        assert talk.run() == "over"
 
 
 def test_an_answer_that_comes_second_is_refused_and_the_rest_goes_on(state, images):
