@@ -50,6 +50,7 @@ class Switchboard:
         self._deadlines: list[tuple[float, str]] = []
         self._waiting: dict[str, Request] = {}
         self._listeners: list[Listener] = []
+        self._stop = threading.Event()
         self._ticks = 0
         self._run = f"{clock():.6f}"
         self.counts: dict[str, int] = {}  # messages by type since the start, transient ones too
@@ -101,7 +102,7 @@ class Switchboard:
 
     def run(self, stop: threading.Event, heartbeat: float = HEARTBEAT) -> None:
         """Handle messages as they come, until `stop` is set."""
-        next_tick = self._clock()
+        self._stop, next_tick = stop, self._clock()
         while not stop.is_set():
             self._spread_said()
             if self._clock() >= next_tick:
@@ -167,6 +168,8 @@ class Switchboard:
         try:
             answers = list(self._doors[type(request)](request))
         except Exception as error:  # noqa: BLE001 - whatever a door raises becomes a message, so that nobody waits for it
+            if self._stop.is_set():
+                return  # given up, not failed: the next start asks again
             log.warning("request failed", request=type(request).__name__, error=str(error))
             answers = [_answer(RequestFailed, request, request=type(request).__name__, reason=str(error) or type(error).__name__)]
         self._waiting.pop(request.id, None)

@@ -1,5 +1,6 @@
 """The switchboard: every message to those who handle it, into the ledger first; whatever fails becomes a message."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -227,6 +228,22 @@ def test_doors_on_an_executor_do_not_hold_up_the_agents():
         bench = Bench(executor=executor).start().tell(live())
     bench.switchboard.run_until_idle()
     assert bench.heard("recorder") == ["PipelineLive", "LiveRecorded"]
+
+
+def test_what_is_given_up_when_all_stops_has_not_failed_and_is_asked_again_at_the_next_start():
+    stop, bench = threading.Event(), Bench()
+
+    def interrupted(_request):
+        stop.set()
+        raise TimeoutError
+
+    bench.door = interrupted
+    bench.start().switchboard.post(live())
+    bench.switchboard.run(stop)
+    bench.switchboard.run_until_idle()
+    assert bench.ledger.messages(RequestFailed) == []
+    again = Bench(bench.ledger).start().tell()
+    assert again.carried_out == bench.carried_out and again.ledger.messages(LiveRecorded)
 
 
 def test_a_message_to_an_agent_that_is_not_on_the_team_is_kept_and_delivered_to_nobody():
