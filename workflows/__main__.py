@@ -40,7 +40,7 @@ def run(
     from workflows.report import Teller, summary
 
     folder = state or Path(os.environ.get("SCANFLOW_STATE", "scanflow-state"))
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # whoever ends us politely gets the same order
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us politely gets the same order; SIGINT may be ignored in the background
     try:
         graph = load(file) if file is not None else None
         known = graph

@@ -1,4 +1,5 @@
 import os
+import signal
 import select
 import threading
 from pathlib import Path
@@ -259,6 +260,7 @@ def test_interrupting_ends_what_runs_and_the_run_can_be_resumed(go, tmp_path):
     ready = tmp_path / "ready"
     graph = Builder("g").step("first", ["true"]).step("slow", sh(f"[ -e {ready} ] && exit 0; touch {ready}; echo $$; exec sleep 60")).step("last", ["true"], when="slow.m > 0")
     pids, seen = [], set()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background hands it on as ignored
 
     def interrupt(event):
         """Once `slow` runs and `first`, which runs beside it, has ended."""
@@ -269,8 +271,11 @@ def test_interrupting_ends_what_runs_and_the_run_can_be_resumed(go, tmp_path):
             if seen == {"first", "slow"}:
                 os.kill(os.getpid(), 2)
 
-    with pytest.raises(Interrupted) as raised:
-        go(graph, listen=interrupt)
+    try:
+        with pytest.raises(Interrupted) as raised:
+            go(graph, listen=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     result = raised.value.result
     assert states(result) == {"first": "finished", "slow": "interrupted", "last": "interrupted"} and ends(pids[0])
     assert states(go(None, resume=result.run))["slow"] == "finished"
