@@ -212,11 +212,12 @@ class Checker(Agent):
 
     def _ask_audit(self, analysis: WindowAnalysed) -> list[Message]:
         self.state, self.analysis, self.window = "auditing", analysis, analysis.window
+        resembles = f"They resemble {analysis.likeness}. " if analysis.likeness and analysis.likeness.known else ""
         text = (
             f"The images since record {analysis.last - analysis.records + 1} look unlike the training data (KS {analysis.ks:.2f}). "
             f"Without labels I estimate accuracy {analysis.estimated_accuracy:.2f} ({analysis.estimate_range[0]:.2f} to "
             f"{analysis.estimate_range[1]:.2f}); "
-            f"on clean data it was {analysis.clean_accuracy:.3f}. What do these, drawn at random, show?"
+            f"on clean data it was {analysis.clean_accuracy:.3f}. {resembles}What do these, drawn at random, show?"
         )
         return [self._ask(analysis, "audit", analysis.audit, text)]
 
@@ -302,11 +303,15 @@ class Checker(Agent):
             HarmAssessed, cause, key=str(len(self.teaching)), harmful=harmful, reason=reason, accuracy=accuracy, interval=(low, high),
             clean_accuracy=analysis.clean_accuracy, estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline,
             window=analysis.window, last=analysis.last, classes=analysis.classes, audit=tuple(self.audit), teaching=(),
+            likeness=analysis.likeness,
         )
 
     @staticmethod
     def _as_fields(harm: HarmAssessed) -> dict[str, Any]:
-        own = ("harmful", "reason", "accuracy", "interval", "clean_accuracy", "estimated_accuracy", "pipeline", "window", "last", "classes", "audit")
+        own = (
+            "harmful", "reason", "accuracy", "interval", "clean_accuracy", "estimated_accuracy", "pipeline", "window", "last", "classes", "audit",
+            "likeness",
+        )
         return {name: getattr(harm, name) for name in own}
 
     # --- coming to rest ---

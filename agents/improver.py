@@ -16,6 +16,7 @@ from agents.messages import (
 from agents.policy import Policy
 
 NOTHING = "nothing"
+NEEDS_NAME = ("simulate",)  # can be prepared only where the drift resembles a known corruption
 NEGLIGIBLE = 0.01  # share of records; when the remedies differ on fewer, choosing among them needs no labels
 
 
@@ -83,16 +84,18 @@ class Improver(Agent):
         self.state, self.incident, self.harm = "preparing", harm.incident, harm
         alike = [pipeline for pipeline, base in self.verified.items() if base == self.base]  # others would bring back what a retraining replaced
         known = [("reuse", pipeline) for pipeline in alike[-2:] if pipeline != harm.pipeline]
-        new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in self.policy.remedies.prepare]
+        named = harm.likeness is not None and harm.likeness.known
+        wanted = [remedy for remedy in self.policy.remedies.prepare if named or remedy not in NEEDS_NAME]
+        new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in wanted]
         requests = [
             self.say(
                 PrepareRemedy, harm, key=pipeline, remedy=remedy, base=harm.pipeline, pipeline=pipeline, window=harm.window,
-                teaching=harm.teaching, seed=number, deadline=self.policy.remedies.deadline,
+                teaching=harm.teaching, seed=number, likeness=harm.likeness, deadline=self.policy.remedies.deadline,
             )
             for number, (remedy, pipeline) in enumerate([*known, *new])
         ]
         self.pending = {request.id: request.remedy for request in requests}
-        return list(requests)
+        return list(requests) or self._measured(harm)
 
     def _compare(self, cause: Message) -> list[Message]:
         if self.pending:

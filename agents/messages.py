@@ -174,8 +174,29 @@ class AnalyseWindow(Request, frozen=True, kw_only=True):
     seed: int
 
 
+class Likeness(msgspec.Struct, frozen=True):
+    """What drifted records resemble: a corruption of the catalogue, "none" or "unlike any"; see `models.naming.resemblance.Naming`."""
+
+    name: str
+    severity: float | None
+    share: float
+    confidence: float
+    nearest: str
+
+    @property
+    def known(self) -> bool:
+        """Whether it is a corruption of the catalogue."""
+        return self.name not in ("none", "unlike any")
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"no known corruption (nearest is {self.nearest})"
+        degree = "" if self.severity is None else f" at severity {self.severity:.1f}"
+        return f"{self.name}{degree} on {self.share:.0%} of the records (confidence {self.confidence:.2f})"
+
+
 class WindowAnalysed(Message, frozen=True, kw_only=True):
-    """Effect sizes, accuracy estimated without labels, and the samples drawn at random (audit) or as typical (teaching)."""
+    """Effect sizes, accuracy estimated without labels, what it resembles, and the samples drawn at random (audit) or as typical (teaching)."""
 
     window: str
     last: int
@@ -191,6 +212,7 @@ class WindowAnalysed(Message, frozen=True, kw_only=True):
     teaching: tuple[int, ...]
     predicted: dict[int, int]
     classes: tuple[str, ...]
+    likeness: Likeness | None = None
 
     @property
     def estimate_range(self) -> tuple[float, float]:
@@ -221,6 +243,7 @@ class HarmAssessed(Message, frozen=True, kw_only=True):
     classes: tuple[str, ...]
     audit: tuple[Label, ...]
     teaching: tuple[Label, ...]
+    likeness: Likeness | None = None
 
 
 class DriftEnded(Message, frozen=True, kw_only=True):
@@ -344,6 +367,7 @@ class PrepareRemedy(Request, frozen=True, kw_only=True):
     window: str
     teaching: tuple[Label, ...]
     seed: int
+    likeness: Likeness | None = None
 
 
 class RemedyPrepared(Message, frozen=True, kw_only=True):

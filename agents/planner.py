@@ -26,7 +26,7 @@ from models.estimators.paired import enough_evidence
 ATTEMPTS = 3  # at going back to the pipeline before
 WEIGHT = math.log(2)  # evidence from fresh labels alone before which asking does not stop, however much spoke for the choice
 AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
-NEW_WEIGHTS = ("recalibrate", "transfer", "fine_tune", "retrain")  # remedies after which another classifier answers
+NEW_WEIGHTS = ("recalibrate", "transfer", "simulate", "fine_tune", "retrain")  # remedies after which another classifier answers
 
 
 def odds(log_evidence: float) -> str:

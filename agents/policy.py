@@ -69,7 +69,7 @@ class Remedies(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     the labels speak for it after the correction for choosing; then it is verified by other labels on other records.
     """
 
-    prepare: tuple[str, ...] = ("recalibrate", "filter", "fine_tune", "retrain")
+    prepare: tuple[str, ...] = ("recalibrate", "simulate", "filter", "fine_tune", "retrain")
     deadline: float = 600.0
     compare_records: int = 500
     level: float = 0.8

@@ -30,10 +30,11 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"{message.incident} opened: records since {message.onset} look different (noticed after record {message.alarm_at}{share})"
         case WindowAnalysed():
             low, high = message.estimate_range
+            like = f"; they resemble {message.likeness}" if message.likeness else ""
             return (
                 f"{message.records} records kept: KS {message.ks:.2f} (p {message.ks_p:.3f}), MMD {message.mmd:.4f} (p {message.mmd_p:.3f}); "
                 f"accuracy estimated {message.estimated_accuracy:.3f} ({low:.2f} to {high:.2f}) without labels, "
-                f"{message.clean_accuracy:.3f} on clean data"
+                f"{message.clean_accuracy:.3f} on clean data{like}"
             )
         case AskLabels():
             return f"question {message.question}: {len(message.items)} labels to {'measure' if message.purpose == 'audit' else 'learn from'}"

@@ -10,6 +10,7 @@ import msgspec
 from agents.doors.analysis import Analysis
 from agents.doors.deployer import Deployer
 from agents.doors.evidence import Evidence
+from agents.doors.likeness import Likenesses
 from agents.doors.log import LogDoor
 from agents.doors.shelf import Shelf
 from agents.doors.workshop import Workshop
@@ -49,7 +50,8 @@ class System:
         self.ledger = ledger or Ledger.in_folder(state.folder, clock=clock)
         self._inference = inference
         self.evidence = Evidence(state)
-        analysis = Analysis(inference, self.shelf, self.evidence, wait, least=policy.detection.least)
+        likenesses = Likenesses(state.folder / "likeness", dataset, root)
+        analysis = Analysis(inference, self.shelf, self.evidence, likenesses, wait, least=policy.detection.least)
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
         log = LogDoor(inference)

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.doors.evidence import Evidence
+from agents.doors.likeness import Likenesses
 from agents.doors.shelf import Shelf
 from agents.messages import (
-    AdoptChange, AnalyseWindow, ChangeAdopted, CompareRemedies, Draw, Message, RemediesCompared, WindowAnalysed,
+    AdoptChange, AnalyseWindow, ChangeAdopted, CompareRemedies, Draw, Likeness, Message, RemediesCompared, WindowAnalysed,
 )
 from agents.switchboard import answer_to
 from models.detectors.ks import KolmogorovSmirnov
 from models.detectors.mmd import mmd
-from models.estimators.confidence import estimate_accuracy
+from models.estimators.confidence import Estimate, estimate_accuracy
+from models.naming.imitate import mixed
 from models.queries.random import random
 from models.queries.typical import typical
 from models.reference import Reference
@@ -41,15 +43,19 @@ class Analysis:
     Parameters
     ----------
     inference : the service whose records are looked at.
+    likenesses : what drifted records are compared with.
     wait : lets some traffic come by; False says that there will be no more.
     least : fewest records to work with.
     """
 
-    def __init__(self, inference: Inference, shelf: Shelf, evidence: Evidence, wait: Callable[[], bool], *, least: int) -> None:
-        self._inference, self._shelf, self._evidence, self._wait, self._least = inference, shelf, evidence, wait, least
+    def __init__(
+        self, inference: Inference, shelf: Shelf, evidence: Evidence, likenesses: Likenesses, wait: Callable[[], bool], *, least: int
+    ) -> None:
+        self._inference, self._shelf, self._evidence, self._likenesses = inference, shelf, evidence, likenesses
+        self._wait, self._least = wait, least
 
     def analyse(self, request: Message) -> list[Message]:
-        """Keep the window, estimate the harm without labels, draw samples to ask about."""
+        """Keep the window, name it, estimate the harm without labels, draw samples to ask about."""
         assert isinstance(request, AnalyseWindow)
         window, records = self._gather(request.first - 1, request.count, self._least, request.deadline, newest=False)
         path = self._evidence.keep(request.incident, "window", window)
@@ -58,7 +64,8 @@ class Analysis:
         rng = np.random.default_rng(request.seed)
         kernel = mmd(_sample(then, rng), _sample(now, rng), seed=request.seed)
         gap = KolmogorovSmirnov(then).compare(now)
-        estimate = estimate_accuracy(reference.calibration_logits, reference.calibration_labels, window.logits)
+        likeness = self._likenesses.of(window.images)
+        estimate = self._estimate(reference, window, likeness, str(records.version[-1]))
         audit = random(now, request.audit, request.seed)
         teaching = typical(now, request.teaching, request.seed, exclude=audit)
         asked = np.concatenate([audit, teaching]).astype(np.int64)
@@ -69,9 +76,16 @@ class Analysis:
                 clean_accuracy=reference.clean_accuracy, estimated_accuracy=estimate.value, estimate_error=estimate.error,
                 audit=_seqs(window, audit), teaching=_seqs(window, teaching),
                 predicted=dict(zip(_seqs(window, asked), window.labels[asked].tolist(), strict=True)),
-                classes=self._shelf.manifest(str(records.version[-1])).classes,
+                classes=self._shelf.manifest(str(records.version[-1])).classes, likeness=likeness,
             )
         ]
+
+    def _estimate(self, reference: Reference, window: Window, likeness: Likeness | None, pipeline: str) -> Estimate:
+        """Accuracy without labels: from confidences and, as far as the corruption has a name, counted on clean images spoiled alike."""
+        confidences = estimate_accuracy(reference.calibration_logits, reference.calibration_labels, window.logits)
+        if likeness is None or not likeness.known:
+            return confidences
+        return mixed(self._likenesses.accuracy(likeness, self._shelf.folder(pipeline)), likeness.confidence, confidences)
 
     def compare(self, request: Message) -> list[Message]:
         """Run all pipelines on the same newest records and draw, at random, some on which they differ."""

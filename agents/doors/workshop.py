@@ -44,6 +44,7 @@ class Workshop:
             prepare.prepare, remedy=request.remedy, base=self._shelf.folder(request.base), folder=folder, name=request.pipeline,
             window=Path(request.window), reference=self._shelf.reference(request.base), teaching=[label.seq for label in taught],
             labels=[label.label for label in taught], dataset=self._dataset, root=self._root, seed=self._seed + request.seed,
+            named=(request.likeness.name, request.likeness.severity) if request.likeness and request.likeness.known else None,
         )
         result = self._await(job, request.deadline)
         run = self._tracking.log_run(

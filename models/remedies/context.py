@@ -46,6 +46,8 @@ class RemedyContext:
     """int64 [t]: positions in `drifted` that a person labelled; may be empty."""
     teaching_labels: Labels
     """int64 [t]: what the person said."""
+    named: tuple[str, float | None] | None = None
+    """The corruption of the catalogue that the drifted images resemble and its severity (1 to 5; None if it has no degrees), if any."""
     seed: int = 0
     threads: int = 1
     """torch threads while preparing; one is best where remedies are prepared side by side."""

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from agents.improver import Improver
-from agents.messages import HarmAssessed, IncidentClosed, Label, LogBegun, RemediesMeasured, RemedyVerified
+from agents.messages import HarmAssessed, IncidentClosed, Label, Likeness, LogBegun, RemediesMeasured, RemedyVerified
 from agents.policy import Policy, Remedies
 from tests.agents.helpers import DEPLOYMENT, INCIDENT, closed, compared, expired, failed, given, harm, incident_closed, kinds, live, prepared
 
@@ -244,3 +244,17 @@ def test_after_a_new_log_began_remedies_are_compared_on_whatever_comes():
     for request in asked:
         said = improver.receive(prepared(request))
     assert said[0].after == 0
+
+
+def test_simulation_is_prepared_only_where_the_drift_resembles_a_known_corruption():
+    policy = Policy(remedies=Remedies(prepare=("recalibrate", "simulate")))
+    fog, unlike = Likeness("fog", 3.0, 1.0, 0.98, "fog"), Likeness("unlike any", None, 1.0, 0.9, "fog")
+    asked = {like: Improver(DEPLOYMENT, policy).receive(msgspec.structs.replace(harm(), likeness=like)) for like in (fog, unlike, None)}
+    assert [one.remedy for one in asked[fog]] == ["recalibrate", "simulate"]
+    assert asked[fog][1].likeness == fog
+    assert [[one.remedy for one in asked[like]] for like in (unlike, None)] == [["recalibrate"], ["recalibrate"]]
+
+
+def test_a_policy_that_only_simulates_finds_nothing_to_do_where_nothing_is_known():
+    said = Improver(DEPLOYMENT, Policy(remedies=Remedies(prepare=("simulate",)))).receive(harm())
+    assert [remedy.name for remedy in table(said).remedies] == ["nothing"]

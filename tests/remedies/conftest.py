@@ -57,7 +57,7 @@ def context(classifier: Classifier, reference: Reference) -> Callable[..., Remed
         teaching = np.arange(labelled)
         parts = dict(
             classifier=classifier, clean_images=train.images, clean_labels=train.labels,
-            reference=reference, drifted=drifted, teaching=teaching, teaching_labels=test.labels[teaching], seed=SEED,
+            reference=reference, drifted=drifted, teaching=teaching, teaching_labels=test.labels[teaching], named=("stripe", None), seed=SEED,
         )
         return RemedyContext(**(parts | other))
 

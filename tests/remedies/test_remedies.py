@@ -8,7 +8,7 @@ from models.export import load_modules, save_pipeline
 from models.networks.numerics import to_tensor
 from models.pipeline import Pipeline
 from models.remedies import filter as filter_
-from models.remedies import fine_tune, retrain, transfer
+from models.remedies import fine_tune, retrain, simulate, transfer
 from models.remedies.catalogue import remedies
 from models.remedies.context import RemedyCancelledError
 from models.remedies.gate import fit_gate
@@ -18,13 +18,13 @@ from scenarios.corruptions.registry import corrupt
 from scenarios.datasets import load, to_float
 
 CLASSES = tuple("0123456789")
-TRAINED = ("transfer", "filter", "fine_tune", "retrain")
+TRAINED = ("transfer", "simulate", "filter", "fine_tune", "retrain")
 
 
 @pytest.fixture
 def few_steps(monkeypatch):
     """Train for a handful of steps: what is tested is the plumbing, not the accuracy."""
-    for module in (transfer, filter_, fine_tune, retrain):
+    for module in (transfer, simulate, filter_, fine_tune, retrain):
         monkeypatch.setattr(module, "STEPS", 3)
     monkeypatch.setattr(retrain, "TEACHER_STEPS", 3)
 
@@ -136,7 +136,7 @@ def accuracy(pipeline, images, labels):
 @pytest.mark.training
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_remedies_mend_fog_at_next_to_no_cost_on_clean_images(name, context, tmp_path, trained, trained_reference, monkeypatch):
-    for module in (transfer, filter_, fine_tune, retrain):  # a third of the usual training is enough for digits
+    for module in (transfer, simulate, filter_, fine_tune, retrain):  # a third of the usual training is enough for digits
         monkeypatch.setattr(module, "STEPS", 70)
     monkeypatch.setattr(retrain, "TEACHER_STEPS", 50)
     given = context("fog", labelled=20, budget=120.0, classifier=trained, reference=trained_reference)
@@ -150,3 +150,14 @@ def test_trained_remedies_mend_fog_at_next_to_no_cost_on_clean_images(name, cont
     print(f"{name}: as is {as_is:.3f}, mended {mended:.3f}; clean {clean:.3f}, kept {kept:.3f}")
     assert mended > as_is + 0.3
     assert kept >= clean - 0.03
+
+
+def test_without_a_name_nothing_is_simulated(context):
+    with pytest.raises(ValueError, match="nothing in the catalogue resembles"):
+        simulate.prepare(context(named=None))
+
+
+@pytest.mark.training
+def test_what_is_simulated_is_the_corruption_that_was_named(context, few_steps):
+    first, second = (weights(simulate.prepare(context(named=name))) for name in (("stripe", None), ("brightness", 3.0)))
+    assert not all(a.equal(b) for a, b in zip(first, second, strict=True))

@@ -23,11 +23,12 @@ LATENCY_ROUNDS = 30
 
 def prepare(
     *, remedy: str, base: Path, folder: Path, name: str, window: Path, reference: Path, teaching: list[int], labels: list[int], dataset: str,
-    root: Path | None, seed: int, budget: float = 80.0,
+    root: Path | None, seed: int, named: tuple[str, float | None] | None = None, budget: float = 80.0,
 ) -> dict[str, Any]:
     """Prepare `remedy` for the pipeline in `base` and write it to `folder`.
 
-    `teaching` are sequence numbers of `window` with the class indices `labels` that a person gave. Returns accuracy_clean,
+    `teaching` are sequence numbers of `window` with the class indices `labels` that a person gave; `named` is the corruption that
+    its images resemble, with its severity. Returns accuracy_clean,
     clean_loss (against `base`, on the same clean images), latency_added (seconds a request of one drifted image), notes, seconds.
     """
     begun = time.monotonic()
@@ -41,7 +42,7 @@ def prepare(
     context = RemedyContext(
         classifier=live.classifier, clean_images=training.images[:CLEAN_IMAGES], clean_labels=training.labels[:CLEAN_IMAGES],
         reference=half, drifted=drift.images, teaching=drift.positions(np.array(teaching, np.int64)),
-        teaching_labels=np.array(labels, np.int64), seed=seed, threads=1, budget=budget,
+        teaching_labels=np.array(labels, np.int64), named=named, seed=seed, threads=1, budget=budget,
     )
     candidate = remedies()[remedy](context)
     if candidate.classifier is not None:
