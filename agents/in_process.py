@@ -80,11 +80,11 @@ class InProcess:
             dataset, state=state, policy=policy, inference=self.inference, host=self.host, tracking=tracking or MemoryTracking(), dataset=dataset,
             root=root, activate=self.inference.activate, wait=self._next_batch, clock=clock, ledger=self.ledger, seed=seed,
         )
-        replay = Replay(scenario, DirectClient(self.inference), dataset, root, seed, pool)
-        self.rehearsal = Rehearsal(replay, self.board, self.ledger, pump=self._pump, runtime="in process")
+        self.replay = Replay(scenario, DirectClient(self.inference), dataset, root, seed, pool)
+        self.rehearsal = Rehearsal(self.replay, self.board, self.ledger, pump=self._pump, runtime="in process")
         switchboard = self.system.switchboard
         switchboard.listen(self.board.listen)
-        switchboard.listen(ScriptedDesk(replay.person(), switchboard.post).listen)
+        switchboard.listen(ScriptedDesk(self.replay.person(), switchboard.post).listen)
 
     def run(self) -> dict[str, Any]:
         """Send the whole scenario; returns the outcome."""

@@ -5,12 +5,14 @@ answers; accuracies are scored here, on fresh images that the system never saw.
 """
 
 import hashlib
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,14 +21,17 @@ from agents.messages import AskLabels, LabelGiven, RemediesMeasured, WindowAnaly
 from agents.policy import Policy
 from agents.state import State
 from models.pipeline import MANIFEST, Pipeline
+from models.remedies.catalogue import remedies
 from scenarios.datasets import to_float
 from scenarios.scenario import Scenario, Segment
 from scenarios.source import Pool
 from workflows.steps.train import train
+from workflows.steps.window import Window
 
 RESULTS = Path(__file__).parents[1] / "results"
 MODELS = RESULTS / "models"  # one for each data set and seed; kept, so that a resumed run goes on with the same ones
 
+LIKENESS = MODELS / "likeness"  # what the catalogues make of each data set
 
 @dataclass(frozen=True, eq=False)
 class World:
@@ -58,8 +63,22 @@ def first_model(dataset: str, root: Path | None, seed: int) -> Path:
     return pipeline
 
 
+@dataclass(frozen=True, eq=False)
+class Drifted:
+    """The records of an incident that remedies were prepared from, and what only the benchmark knows of them."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    """The true ones."""
+
+
 def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
-    """Send clean images, then corrupted ones until the incident rests. Returns what came of it; see the keys below.
+    """Send clean images, then corrupted ones until the incident rests. Returns what came of it; see the keys of `incident`."""
+    return incident(world, policy)[0]
+
+
+def incident(world: World, policy: Policy | None = None) -> tuple[dict[str, Any], Drifted | None]:
+    """What came of an incident, and its records, if it was noticed.
 
     `prepared` holds for each remedy that was prepared its accuracy on fresh drifted and clean images: what the choice could have been.
     """
@@ -69,6 +88,8 @@ def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
     scenario = Scenario(name=f"sudden_{world.corruption.replace('/', '_')}", segment=segments, dataset=world.dataset, seed=world.seed)
     with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder, State(Path(folder)) as state:
         (state.folder / "pipelines" / first.name).symlink_to(first)
+        LIKENESS.mkdir(parents=True, exist_ok=True)
+        (state.folder / "likeness").symlink_to(LIKENESS)  # learned once for all rows
         loop = InProcess(state, scenario, policy=policy, root=world.root, pool=world.pool, clock=time.time, seed=world.seed)
         outcome = loop.run()
         live = loop.inference.stats().active or first.name
@@ -81,8 +102,9 @@ def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
             }
             for measured in loop.ledger.messages(RemediesMeasured)[:1] if isinstance(measured, RemediesMeasured) for remedy in measured.remedies
         }
+        analysed = next((one for one in loop.ledger.messages(WindowAnalysed) if isinstance(one, WindowAnalysed)), None)
+        drifted = _drifted(loop, Path(analysed.window)) if analysed else None
     gain = right[live].astype(float) - right[first.name]
-    analysed = next((one for one in loop.ledger.messages(WindowAnalysed) if isinstance(one, WindowAnalysed)), None)
     return {
         "dataset": world.dataset, "corruption": world.corruption, "seed": world.seed, "as_is": float(right[first.name].mean()),
         "after": float(right[live].mean()), "gain_error": float(gain.std() / len(gain) ** 0.5), "clean_before": float(clean[first.name]),
@@ -90,8 +112,15 @@ def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
         "chosen": outcome["chosen"] if outcome["state"] == "verified" else "nothing", "reason": outcome["reason"],
         "estimate": analysed and analysed.estimated_accuracy, "estimate_error": analysed and analysed.estimate_error,
         "teaching_labels": labels_given(loop, "teaching"), "audit_labels": labels_given(loop, "audit"), "remedies": outcome["remedies"],
-        "prepared": prepared, "seconds": time.monotonic() - begun,
-    }
+        "likeness": analysed and analysed.likeness and msgspec.to_builtins(analysed.likeness), "prepared": prepared,
+        "seconds": time.monotonic() - begun,
+    }, drifted
+
+
+def _drifted(loop: InProcess, window: Path) -> Drifted:
+    """The records of a window with their true labels."""
+    drifted = Window.load(window)
+    return Drifted(drifted.images, np.array([loop.replay.true_label(int(seq)) for seq in drifted.seqs], np.int64))
 
 
 def right_answers(pipeline: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -108,10 +137,15 @@ def labels_given(loop: InProcess, purpose: str) -> int:
 
 
 def code_digest() -> str:
-    """Digest of the product's code and default policy: rows of different code are never averaged."""
+    """Digest of the product's code that the importing benchmark runs on: rows of different code are never averaged.
+
+    Consoles and pages, say, have no part in a row, and may change while rows are collected.
+    """
+    remedies()  # imports them
     root = Path(__file__).parents[2]
-    files = sorted(path for room in ("agents", "workflows", "models", "scenarios") for path in (root / room).rglob("*.py"))
+    rooms = [root / room for room in ("agents", "workflows", "models", "scenarios")]
+    loaded = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.read_bytes())
+    for path in sorted(path for path in loaded if any(path.is_relative_to(room) for room in rooms)):
+        digest.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

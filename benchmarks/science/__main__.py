@@ -1,10 +1,12 @@
 """The science benchmark: what the loop, each remedy and each control make of a drift, beside an oracle with all labels.
 
-    python -m benchmarks.science                          # MNIST-C and Fashion-MNIST, three seeds: hours; resumable, Ctrl-C loses one row
-    python -m benchmarks.science --quick                  # two corruptions, one seed, few label counts: some minutes
-    python -m benchmarks.science --external FILE.npz      # a corruption that the project has never seen
+    python -m benchmarks.science                          # all families, three seeds: many hours; resumable, Ctrl-C loses one row
+    python -m benchmarks.science --quick                  # one corruption, one seed, remedies as the loop prepares them: under five minutes
+    python -m benchmarks.science --labels 0,20            # fewer points on the curves; a later run with more adds them to the same rows
+    python -m benchmarks.science --external FILE.npz --family mnist    # a corruption that the project has never seen
 
-Each row goes to `benchmarks/results/science_FAMILY.json` as soon as it is measured. Rows of different code are never averaged.
+Each row goes to `benchmarks/results/science_FAMILY.json` as soon as it is measured; the table and the plots come from there, also with
+`--show`, which measures nothing. Rows of different code are never averaged.
 """
 
 import json
@@ -19,67 +21,106 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.common.incident import RESULTS, World, code_digest, first_model
 from benchmarks.science.plots import draw
-from benchmarks.science.row import measure
+from benchmarks.science.row import Row, measure
 from benchmarks.science.table import show
-from benchmarks.science.worlds import FAMILIES, MNIST_C, external_world, make_world
+from benchmarks.science.worlds import FAMILIES, corruptions_of, external_world, make_world
 from scenarios.datasets import shared_data
 
-LABEL_COUNTS = (0, 10, 20, 50, 100)
-QUICK_COUNTS = (0, 20)
+LABELS = "0,10,20,50,100"
 
 
 def main(
-    quick: Annotated[bool, typer.Option(help="Two corruptions, one seed, remedies at 0 and 20 labels only.")] = False,
+    quick: Annotated[bool, typer.Option(help="One corruption, one seed, remedies as the loop prepares them.")] = False,
     family: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(FAMILIES)}.")] = ",".join(FAMILIES),
     only: Annotated[str, typer.Option(help="Comma-separated corruptions.")] = "",
+    severity: Annotated[int | None, typer.Option(help="1 to 5, for cifar10 alone; 5 by default.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds.")] = 3,
+    labels: Annotated[str, typer.Option(help="Comma-separated teaching labels for the remedies outside the loop.")] = LABELS,
     external: Annotated[Path | None, typer.Option(help="A file with images and labels, uint8, in the order of the test split.")] = None,
     root: Annotated[Path | None, typer.Option(help="Folder with the data sets and mnist_c; by default those beside the repository.")] = None,
     processes: Annotated[int, typer.Option(help="Rows measured at the same time; one a core.")] = 2,
     again: Annotated[bool, typer.Option(help="Measure anew what the results files have already.")] = False,
+    show_only: Annotated[bool, typer.Option("--show", help="Measure nothing: print the tables and draw the plots.")] = False,
 ) -> None:
     """Measure how well the loop mends, and print a table."""
-    root = root or shared_data()
-    if root is None:
-        raise typer.BadParameter("no data: give --root FOLDER with the data sets and mnist_c/reference_*.npz (see docs/benchmarks.md)")
     families = family.split(",")
     if unknown := set(families) - set(FAMILIES):
         raise typer.BadParameter(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
-    corruptions = tuple(only.split(",")) if only else ("stripe", "fog") if quick else MNIST_C
+    if external is not None and len(families) > 1:
+        raise typer.BadParameter(f"{external} holds images of one data set; say which with --family, one of {', '.join(FAMILIES)}")
     if quick:
-        families, seeds = families[:1], 1
-    counts = QUICK_COUNTS if quick else LABEL_COUNTS
+        families, seeds, labels = families[:1], 1, "" if labels == LABELS else labels
+    counts = _numbers(labels)
     for name in families:
-        file = RESULTS / f"science_{name}{f'_{external.stem}' if external else ''}{'_quick' if quick else ''}.json"
+        known_as = f"{f'_{external.stem}' if external else ''}{f'_severity_{severity}' if severity else ''}{'_quick' if quick else ''}"
+        file = RESULTS / f"science_{name}{known_as}.json"
+        if show_only:
+            report(read(file), file)
+            continue
+        data = root or shared_data()
+        if data is None:
+            raise typer.BadParameter("no data: give --root FOLDER with the data sets and mnist_c/reference_*.npz (see docs/benchmarks.md)")
         if external is not None:
-            worlds = [external_world(name, external, seed, root) for seed in range(seeds)]
+            worlds = [external_world(name, external, seed, data) for seed in range(seeds)]
         else:
-            worlds = [make_world(name, corruption, seed, root) for seed in range(seeds) for corruption in corruptions]
+            corruptions = only.split(",") if only else corruptions_of(name)[-1:] if quick else corruptions_of(name)
+            worlds = [make_world(name, corruption, seed, data, severity) for seed in range(seeds) for corruption in corruptions]
         run(worlds, counts, file, processes, again=again)
 
 
+def _numbers(labels: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(count) for count in labels.split(",") if count)
+    except ValueError:
+        counts = (-1,)
+    if any(count < 0 for count in counts):
+        raise typer.BadParameter(f"--labels {labels}: expected whole numbers with commas between them, such as {LABELS}")
+    return counts
+
+
+def read(file: Path) -> list[Row]:
+    """The rows of a results file; none where there is no file."""
+    rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
+    return rows
+
+
 def run(worlds: list[World], counts: tuple[int, ...], file: Path, processes: int, *, again: bool) -> None:
-    """Measure the worlds that `file` does not hold yet, write each row to it, and show them all."""
-    rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() and not again else []
+    """Measure what `file` does not hold yet of the worlds, write each row to it, and show them all."""
+    rows = [] if again else read(file)
     console, code = Console(), code_digest()
     if any(row["code"] != code for row in rows):
         raise typer.BadParameter(f"{file} was measured with other code; measure all anew with --again, or move it away")
-    known = {(row["corruption"], row["seed"]) for row in rows}
-    todo = [world for world in worlds if (world.corruption, world.seed) not in known]
+    known: dict[tuple[Any, Any], Row] = {(row["corruption"], row["seed"]): row for row in rows}
+    todo = [world for world in worlds if _lacks(known.get((world.corruption, world.seed)), counts)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    file.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, get_context("spawn")) as workers, Progress(*columns, console=console) as progress:
         bar = progress.add_task(worlds[0].dataset, total=len(worlds), completed=len(worlds) - len(todo))
         for training in [workers.submit(first_model, world.dataset, world.root, world.seed) for world in {one.seed: one for one in todo}.values()]:
             training.result()
-        for done in as_completed([workers.submit(measure, world, counts) for world in todo]):
+        for done in as_completed([workers.submit(measure, world, counts, known.get((world.corruption, world.seed))) for world in todo]):
             row = done.result() | {"code": code}
-            rows.append(row)
+            known[row["corruption"], row["seed"]] = row
             draft = file.with_suffix(".part")
-            draft.write_text(json.dumps(rows, indent=1) + "\n")
+            draft.write_text(json.dumps(list(known.values()), indent=1) + "\n")
             draft.replace(file)
             progress.advance(bar)
             name = f"{row['corruption']} seed {row['seed']}"
             console.print(f"{name}: {row['as_is']:.3f} -> {row['after']:.3f} by {row['chosen']}, {row['seconds']:.0f} s")
+    report(list(known.values()), file)
+
+
+def _lacks(row: Row | None, counts: tuple[int, ...]) -> bool:
+    """Whether there is something to measure; fine-tuning can be done with any number of labels."""
+    return row is None or any(str(count) not in row["remedies"].get("fine_tune", {}) for count in counts)
+
+
+def report(rows: list[Row], file: Path) -> None:
+    """Print the table and draw the plots."""
+    console = Console()
+    if not rows:
+        console.print(f"{file} holds no rows yet; measure some first")
+        return
     show(rows, console)
     for picture in draw(rows, file.with_suffix("")):
         console.print(f"drawn: {picture}")

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.science.table import Row
 
-COLOURS = {"recalibrate": "#999999", "filter": "#0072b2", "fine_tune": "#d55e00", "retrain": "#009e73", "transfer": "#cc79a7"}  # Okabe and Ito
+COLOURS = {"recalibrate": "#999999", "simulate": "#e69f00", "filter": "#0072b2", "fine_tune": "#d55e00", "retrain": "#009e73", "transfer": "#cc79a7"}  # Okabe and Ito
 
 
 def draw(rows: list[Row], stem: Path) -> list[Path]:
@@ -21,14 +21,18 @@ def _labels(rows: list[Row], file: Path) -> Path:
     """Accuracy on fresh drifted images against teaching labels: a line for each remedy, its mean over corruptions, with one standard error."""
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     seeds = sorted({row["seed"] for row in rows})
-    for remedy, known in rows[0]["grid"].items():
+    for remedy, colour in COLOURS.items():
+        counts = sorted({int(count) for row in rows for count in row["remedies"].get(remedy, {})})
+        full = [row for row in rows if all(str(count) in row["remedies"].get(remedy, {}) for count in counts)]
+        if not counts or not full:
+            continue
         means = np.array([
-            [np.mean([row["grid"][remedy][count]["drift"] for row in rows if row["seed"] == seed]) for count in known] for seed in seeds
+            [np.mean([row["remedies"][remedy][str(count)]["drift"] for row in full if row["seed"] == seed]) for count in counts]
+            for seed in seeds if any(row["seed"] == seed for row in full)
         ])
-        counts = [int(count) for count in known]
-        middle, error = means.mean(0), means.std(0) / len(seeds) ** 0.5
-        axes.plot(counts, middle, marker="o", color=COLOURS.get(remedy), label=remedy.replace("_", " "))
-        axes.fill_between(counts, middle - error, middle + error, color=COLOURS.get(remedy), alpha=0.2, linewidth=0)
+        middle, error = means.mean(0), means.std(0) / len(means) ** 0.5
+        axes.plot(counts, middle, marker="o", color=colour, label=remedy.replace("_", " "))
+        axes.fill_between(counts, middle - error, middle + error, color=colour, alpha=0.2, linewidth=0)
     for name, style, label in (("as_is", ":", "as is"), ("after", "-", "the loop"), ("oracle", "--", "oracle")):
         found = [row[name] for row in rows if row[name] is not None]
         if found:

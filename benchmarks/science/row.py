@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policy import Labels, Policy
-from benchmarks.common.incident import World, first_model, right_answers, run_incident
+from benchmarks.common.incident import Drifted, World, first_model, incident, right_answers
 from benchmarks.controls import continued, scanflow_demo, tent
 from benchmarks.science.worlds import corrupted_training
 from models.export import load_modules, save_pipeline
@@ -20,99 +21,135 @@ from models.reference import Reference
 from models.remedies.catalogue import remedies
 from models.remedies.context import Candidate, RemedyContext
 from models.training import look, make_reference, train_classifier
-from scenarios.datasets import load
+from scenarios.datasets import Dataset, load
 from workflows.steps.prepare import CLEAN_IMAGES
 
 UNLABELLED = ("recalibrate",)
-TRAINED = ("filter", "fine_tune", "retrain", "transfer")
-NEEDS_LABELS = ("transfer",)
+TRAINED = ("simulate", "filter", "fine_tune", "retrain", "transfer")
+PICKED_AT_RANDOM = ("fine_tune", "transfer")
+TEACHING = 20
 WINDOW = 1500  # as the policy keeps them
 DEMO_IMAGES = 10_000  # of the training split, for the autoencoder of Scanflow's demo
-Scores = dict[str, float]
-
-
-def measure(world: World, label_counts: Iterable[int]) -> dict[str, Any]:
-    """Run all parts of a row; `label_counts` are those of the remedies outside the loop (the loop itself runs with 20 and with 0)."""
-    begun = time.monotonic()
-    loop = run_incident(world)
-    bench = Bench(world)
-    counts = sorted(set(label_counts))
-    grid: dict[str, dict[str, Scores]] = {name: {"0": bench.remedy(name, 0)} for name in UNLABELLED}
-    for name in TRAINED:
-        grid[name] = {str(count): bench.remedy(name, count) for count in counts if count or name not in NEEDS_LABELS}
-    row = {key: loop[key] for key in loop if key != "seconds"} | {
-        "severity": None, "recalibrated": grid["recalibrate"]["0"]["drift"], "grid": grid, "oracle": bench.oracle(),
-        "labels_used": loop["teaching_labels"] + loop["audit_labels"], "loop_without_teaching": _short(run_incident(world, WITHOUT_TEACHING)),
-        "random_picks": {name: bench.remedy(name, 20, query=random) for name in ("filter", "fine_tune")}, "controls": bench.controls(),
-        "latency_added_ms": next((one["latency_added_ms"] for one in loop["remedies"] if one["name"] == loop["chosen"]), 0.0),
-    }
-    return row | {"seconds": time.monotonic() - begun}
-
-
 WITHOUT_TEACHING = Policy(labels=Labels(teaching=0))
+Scores = dict[str, float]
+Row = dict[str, Any]
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in ("after", "chosen", "state", "audit_labels", "clean_after")}
+def measure(world: World, label_counts: Iterable[int], known: Row | None = None) -> Row:
+    """Run all parts of a row that `known`, an earlier result with fewer label counts, does not hold yet.
+
+    `label_counts` are those of the remedies outside the loop; the loop itself runs with at most 20 teaching labels, and with none.
+    """
+    begun = time.monotonic()
+    row = _loops(world) if known is None else known
+    drifted = row.pop("drifted", None)
+    bench = Bench(world, drifted, _named(row))
+    if known is None:
+        row |= {
+            "oracle": bench.oracle(), "controls": bench.controls(),
+            "random_picks": {name: bench.remedy(name, TEACHING, random) for name in PICKED_AT_RANDOM},
+        }
+    for name in (*UNLABELLED, *TRAINED):
+        scores = row["remedies"].setdefault(name, {})
+        for count in sorted(set(label_counts)):
+            if str(count) not in scores and bench.can(name, count):
+                scores[str(count)] = bench.remedy(name, count)
+    row["recalibrated"] = row["remedies"]["recalibrate"]["0"]["drift"]
+    return row | {"seconds": row["seconds"] + time.monotonic() - begun}
+
+
+def _loops(world: World) -> Row:
+    """The loop with teaching labels and without; what it prepared on the way need not be prepared again."""
+    row, drifted = incident(world)
+    taught = row["teaching_labels"] == TEACHING
+    without = incident(world, WITHOUT_TEACHING)[0] if row["teaching_labels"] else row
+    scores: dict[str, dict[str, Scores]] = {}
+    for one, count in ((row, TEACHING if taught else 0), (without, 0)):
+        for name, found in one["prepared"].items():
+            scores.setdefault(name, {})["0" if name in UNLABELLED else str(count)] = found
+    labels = {"teaching": row["teaching_labels"], "audit": row["audit_labels"]}
+    chosen = next((one for one in row["remedies"] if one["name"] == row["chosen"]), None)
+    return row | {
+        "severity": world.severity, "measured": row["remedies"], "remedies": scores, "labels_used": sum(labels.values()), "drifted": drifted,
+        "loop_without_teaching": {key: without[key] for key in ("after", "chosen", "state", "audit_labels", "clean_after", "prepared")},
+        "latency_added_ms": chosen["latency_added_ms"] if chosen else 0.0, "seconds": 0.0,
+    }
+
+
+def _named(row: Row) -> tuple[str, float | None] | None:
+    like = row["likeness"]
+    return (like["name"], like["severity"]) if like and like["name"] not in ("none", "unlike any") else None
 
 
 class Bench:
-    """Remedies outside the loop, on the same kind of window that the loop would see, scored on the world's fresh images."""
+    """Remedies outside the loop, prepared from the same records as within it, scored on the world's fresh images."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, drifted: Drifted | None, named: tuple[str, float | None] | None) -> None:
+        self.world, self.named = world, named
         self.first = first_model(world.dataset, world.root, world.seed)
         self.classifier = load_modules(self.first).classifier
-        rng = np.random.default_rng([world.seed, 7])
-        images, self.labels = world.pool[world.corruption][:2]
-        chosen = rng.permutation(len(images))[:WINDOW]
-        self.drifted, self.labels = images[chosen], self.labels[chosen]
+        self.drifted = drifted or self._unnoticed()
         self.training, self.calibration = (load(world.dataset, split, world.root) for split in ("train", "calibration"))
         half = len(self.calibration) // 2
         self.reference = make_reference(
             self.classifier, (self.training.images, self.training.labels), (self.calibration.images[:half], self.calibration.labels[:half])
         )
+        answer = look(self.classifier, self.drifted.images)
+        self.features = self.reference.features(answer.early.numpy(), answer.latent.numpy())
 
-    def context(self, count: int, query: Callable[..., NDArray[np.int64]]) -> RemedyContext:
+    def _unnoticed(self) -> Drifted:
+        """Records of a drift that raised no alarm, or those that a resumed row no longer has."""
+        images, labels = self.world.pool[self.world.corruption][:2]
+        chosen = np.random.default_rng([self.world.seed, 7]).permutation(len(images))[:WINDOW]
+        return Drifted(images[chosen], labels[chosen])
+
+    def can(self, name: str, count: int) -> bool:
+        """Whether a remedy makes sense with so many labels."""
+        return {"recalibrate": count == 0, "transfer": count > 0, "simulate": self.named is not None}.get(name, True)
+
+    def context(self, count: int, query: Callable[..., NDArray[np.int64]] = typical) -> RemedyContext:
         """What a remedy gets when a person has labelled `count` images that `query` chose, without an error."""
-        answer = look(self.classifier, self.drifted)
-        features = self.reference.features(answer.early.numpy(), answer.latent.numpy())
-        teaching = query(features, count, self.world.seed)
+        teaching = query(self.features, count, self.world.seed)
         return RemedyContext(
             classifier=self.classifier, clean_images=self.training.images[:CLEAN_IMAGES], clean_labels=self.training.labels[:CLEAN_IMAGES],
-            reference=self.reference, drifted=self.drifted, teaching=teaching, teaching_labels=self.labels[teaching], seed=self.world.seed,
-            budget=300.0,
+            reference=self.reference, drifted=self.drifted.images, teaching=teaching, teaching_labels=self.drifted.labels[teaching],
+            named=self.named, seed=self.world.seed, budget=300.0,
         )
 
     def remedy(self, name: str, count: int, query: Callable[..., NDArray[np.int64]] = typical) -> Scores:
         """Accuracy of a remedy on fresh drifted and on clean images, and the seconds that it took."""
-        return self.measured(remedies()[name], self.context(count, query))
+        context = self.context(count, query)
+        return self.measured(lambda: remedies()[name](context))
 
     def controls(self) -> dict[str, Scores]:
         """What the loop is compared with, beside its own remedies alone: each as its paper has it, at every alarm, without a choice."""
-        unlabelled = self.context(0, typical)
-
-        def tent_20(context: RemedyContext) -> Candidate:
-            return Candidate("tent", classifier=tent.tent(context.classifier, context.drifted_tensor(), passes=20, seed=context.seed))
-
+        context = self.context(0)
+        passes = {"TENT": 1, "TENT, 20 passes": 20}
+        world = self.world
         return {
-            "continued training": self.measured(continued.prepare, unlabelled), "TENT": self.measured(tent.prepare, unlabelled),
-            "TENT, 20 passes": self.measured(tent_20, unlabelled), "Scanflow demo": self.measured(self.demo, unlabelled),
+            "continued training": self.measured(lambda: _continued(world.dataset, world.seed, world.root)),
+            "Scanflow demo": self.measured(lambda: self.demo(context)),
+        } | {
+            name: self.measured(
+                lambda count=count: Candidate("tent", classifier=tent.tent(self.classifier, context.drifted_tensor(), passes=count, seed=world.seed))
+            )
+            for name, count in passes.items()
         }
 
     def demo(self, context: RemedyContext) -> Candidate:
-        """The demo's rule on the same window; it labels 5 % of it, here 75 images."""
+        """The demo's rule on the same records; it labels 5 % of them, here 75 images."""
         half = len(self.calibration) // 2
         held = self.calibration.images[half:], self.calibration.labels[half:]
-        alarm = scanflow_demo.Alarm.fit(self.training.images[:DEMO_IMAGES], seed=context.seed)
+        alarm = _alarm(self.world.dataset, self.world.seed, self.world.root)
         training = self.training.images, self.training.labels
-        outcome = scanflow_demo.respond(alarm, self.classifier, context.drifted, lambda rows: self.labels[rows], training, held, context.seed)
+        labels = self.drifted.labels
+        outcome = scanflow_demo.respond(alarm, self.classifier, context.drifted, lambda rows: labels[rows], training, held, context.seed)
         return Candidate("demo", classifier=outcome.classifier)
 
-    def measured(self, prepare: Callable[[RemedyContext], Candidate], context: RemedyContext) -> Scores:
+    def measured(self, prepare: Callable[[], Candidate]) -> Scores:
         """Prepare a remedy and score it, as a pipeline, on fresh drifted and on clean images."""
         begun = time.monotonic()
-        candidate = prepare(context)
+        candidate = prepare()
         seconds = time.monotonic() - begun
         with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder:
             save_pipeline(
@@ -134,3 +171,29 @@ class Bench:
     def score(self, folder: Path) -> Scores:
         """Accuracy of a pipeline on the world's fresh and clean images."""
         return {"drift": float(right_answers(folder, *self.world.fresh).mean()), "clean": float(right_answers(folder, *self.world.clean).mean())}
+
+
+@cache
+def _training(dataset: str, root: Path | None) -> Dataset:
+    return load(dataset, "train", root)
+
+
+@cache
+def _continued(dataset: str, seed: int, root: Path | None) -> Candidate:
+    """Continued training looks at no drifted image, so it is the same for every corruption."""
+    first = first_model(dataset, root, seed)
+    classifier, training = load_modules(first).classifier, _training(dataset, root)
+    clean = training.images[:CLEAN_IMAGES], training.labels[:CLEAN_IMAGES]
+    nothing = np.empty(0, np.int64)
+    return continued.prepare(
+        RemedyContext(
+            classifier=classifier, clean_images=clean[0], clean_labels=clean[1], reference=Reference.load(first / "reference.npz"),
+            drifted=clean[0][:WINDOW], teaching=nothing, teaching_labels=nothing, seed=seed, budget=300.0,
+        )
+    )
+
+
+@cache
+def _alarm(dataset: str, seed: int, root: Path | None) -> scanflow_demo.Alarm:
+    """The autoencoder of Scanflow's demo sees clean images alone, too."""
+    return scanflow_demo.Alarm.fit(_training(dataset, root).images[:DEMO_IMAGES], seed=seed)

@@ -1,6 +1,6 @@
 """What the rows of the science benchmark say, by corruption and on the whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,19 @@ def mean_of(rows: list[Row], value: Callable[[Row], float | None]) -> tuple[floa
     return (float(np.mean(means)), error) if means else (float("nan"), float("nan"))
 
 
-def best_prepared(row: Row) -> float:
-    """What the best of the remedies that the loop had prepared would have got, doing nothing among them."""
-    return max(one["drift"] for one in row["prepared"].values()) if row["prepared"] else float(row["as_is"])
+def best_prepared(row: Row, without: str = "") -> float:
+    """What the best of the remedies that the loop had prepared would have got, doing nothing among them; `without` one of them."""
+    return max([row["as_is"], *(one["drift"] for name, one in row["prepared"].items() if name != without)])
+
+
+def better_than_random(name: str) -> Callable[[Row], float | None]:
+    """What chosen teaching samples gain over random picks in a remedy, from the same records, at 20 labels; None where that is not known."""
+
+    def gain(row: Row) -> float | None:
+        chosen = row["remedies"].get(name, {}).get("20")
+        return chosen["drift"] - row["random_picks"][name]["drift"] if chosen else None
+
+    return gain
 
 
 SUMMARY: dict[str, Callable[[Row], float | None]] = {
@@ -36,24 +46,29 @@ SUMMARY: dict[str, Callable[[Row], float | None]] = {
     "after the loop": lambda row: row["after"],
     "after the loop, without teaching labels": lambda row: row["loop_without_teaching"]["after"],
     "best prepared remedy in hindsight": best_prepared,
+    "the same, had the corruption no name": lambda row: best_prepared(row, without="simulate"),
+    "short of the best prepared remedy": lambda row: best_prepared(row) - row["after"],
     "oracle": lambda row: row["oracle"],
     "gap closed": lambda row: gap_closed(row, row["after"]),
     "gap closed, without teaching labels": lambda row: gap_closed(row, row["loop_without_teaching"]["after"]),
     "error of the estimate without labels": lambda row: abs(row["estimate"] - row["as_is"]) if row["estimate"] is not None else None,
     "clean accuracy lost": lambda row: row["clean_before"] - row["clean_after"],
     "labels used": lambda row: row["labels_used"],
-    "chosen teaching samples against random picks, filter": lambda row: row["grid"]["filter"]["20"]["drift"] - row["random_picks"]["filter"]["drift"],
-    "chosen teaching samples against random picks, fine_tune": lambda row: (
-        row["grid"]["fine_tune"]["20"]["drift"] - row["random_picks"]["fine_tune"]["drift"]
-    ),
+    "chosen teaching samples against random picks, fine_tune": better_than_random("fine_tune"),
+    "chosen teaching samples against random picks, transfer": better_than_random("transfer"),
 }
 
 
-CONTROLS: dict[str, Callable[[Row], Row]] = {
-    "recalibration alone": lambda row: row["grid"]["recalibrate"]["0"],
-    "always filter, 20 labels": lambda row: row["grid"]["filter"]["20"],
-    "always fine-tune, 20 labels": lambda row: row["grid"]["fine_tune"]["20"],
-    "always retrain, 20 labels": lambda row: row["grid"]["retrain"]["20"],
+def always(name: str, count: str) -> Callable[[Row], Row | None]:
+    """A policy that takes the same remedy whatever comes."""
+    return lambda row: row["remedies"].get(name, {}).get(count)
+
+
+CONTROLS: dict[str, Callable[[Row], Row | None]] = {
+    "recalibration alone": always("recalibrate", "0"),
+    "always filter, 20 labels": always("filter", "20"),
+    "always fine-tune, 20 labels": always("fine_tune", "20"),
+    "always retrain, 20 labels": always("retrain", "20"),
     "continued training on clean images": lambda row: row["controls"]["continued training"],
     "TENT, one pass": lambda row: row["controls"]["TENT"],
     "TENT, 20 passes": lambda row: row["controls"]["TENT, 20 passes"],
@@ -64,7 +79,7 @@ CONTROLS: dict[str, Callable[[Row], Row]] = {
 
 def show(rows: list[Row], console: Console) -> None:
     """Print one line a corruption, and the means."""
-    remedies = [(name, count) for name, counts in rows[0]["grid"].items() for count in counts if count in ("0", "20")]
+    remedies = sorted({(name, count) for row in rows for name, counts in row["remedies"].items() for count in counts if count in ("0", "20")})
     table = Table("corruption", "as is", "est.", "seen", *(f"{name} {count}" for name, count in remedies), "chosen", "after", "oracle", "gap")
     for corruption in dict.fromkeys(row["corruption"] for row in rows):
         ours = [row for row in rows if row["corruption"] == corruption]
@@ -72,21 +87,27 @@ def show(rows: list[Row], console: Console) -> None:
         table.add_row(
             corruption, _mean(row["as_is"] for row in ours), _mean(row["estimate"] for row in ours),
             ", ".join(str(row["detected_after"]) for row in ours),
-            *(_mean(row["grid"][name][count]["drift"] for row in ours) for name, count in remedies),
+            *(_mean(row["remedies"][name][count]["drift"] for row in ours if count in row["remedies"].get(name, {})) for name, count in remedies),
             ", ".join(row["chosen"] for row in ours), _mean(row["after"] for row in ours), _mean(row["oracle"] for row in ours), _mean(gaps),
         )
     console.print(table)
     for name, value in SUMMARY.items():
         mean, error = mean_of(rows, value)
-        console.print(f"{name}: {mean:.4f} ± {error:.4f}")
+        console.print(f"{name}: {mean:.4f} ± {error:.4f}{_rows(value(row) for row in rows)}")
     for name, scores in CONTROLS.items():
-        drift, error = mean_of(rows, lambda row, scores=scores: scores(row)["drift"])
-        clean, _ = mean_of(rows, lambda row, scores=scores: scores(row)["clean"])
-        console.print(f"control, {name}: {drift:.4f} ± {error:.4f}, on clean images {clean:.4f}")
+        drift, error = mean_of(rows, lambda row, scores=scores: (scores(row) or {}).get("drift"))
+        clean, _ = mean_of(rows, lambda row, scores=scores: (scores(row) or {}).get("clean"))
+        console.print(f"control, {name}: {drift:.4f} ± {error:.4f}, on clean images {clean:.4f}{_rows(scores(row) for row in rows)}")
     worse = [f"{row['corruption']} ({row['seed']})" for row in rows if row["after"] < row["as_is"]]
     console.print(f"rows that end below as is: {', '.join(worse) or 'none'}")
 
 
-def _mean(values: Any) -> str:
+def _rows(values: Iterable[Any]) -> str:
+    """How many of the rows a mean is of, where it is not of all."""
+    there = [value is not None for value in values]
+    return "" if all(there) else f" ({sum(there)} of {len(there)} rows)"
+
+
+def _mean(values: Iterable[float | None]) -> str:
     known = [value for value in values if value is not None]
     return f"{np.mean(known):.3f}" if known else "-"
