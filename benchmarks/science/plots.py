@@ -8,7 +8,9 @@ from matplotlib import pyplot as plt
 
 from benchmarks.science.table import Row
 
-COLOURS = {"recalibrate": "#999999", "simulate": "#e69f00", "filter": "#0072b2", "fine_tune": "#d55e00", "retrain": "#009e73", "transfer": "#cc79a7"}  # Okabe and Ito
+COLOURS = {  # Okabe and Ito
+    "recalibrate": "#999999", "simulate": "#e69f00", "filter": "#0072b2", "fine_tune": "#d55e00", "retrain": "#009e73", "transfer": "#cc79a7",
+}
 
 
 def draw(rows: list[Row], stem: Path) -> list[Path]:
