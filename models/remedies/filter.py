@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from models.networks.filter import Filter
+from models.networks.folded import folded
 from models.networks.numerics import thread_count
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.gate import gated
@@ -39,10 +40,10 @@ def learn_filter(context: RemedyContext, steps: int) -> Filter:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
         filter_ = Filter(classifier.channels, classifier.size).to(memory_format=torch.channels_last)
-    stream = Stream.of(context, generator)
+    stream, frozen = Stream.of(context, generator), folded(classifier)
 
     def loss() -> Tensor:
-        return stream.loss(lambda images: classifier.answer(filter_(images)))
+        return stream.loss(lambda images: frozen.answer(filter_(images)))
 
     descend(context, "learning a filter", filter_.parameters(), loss, steps=steps, weight_decay=1e-4)
     return filter_.eval().requires_grad_(requires_grad=False)
