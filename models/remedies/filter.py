@@ -36,14 +36,23 @@ def prepare(context: RemedyContext) -> Candidate:
 
 def learn_filter(context: RemedyContext, steps: int) -> Filter:
     """Train a filter in front of `context.classifier`; returns it frozen, in eval mode."""
-    generator, classifier = context.generator(), context.classifier
+    filter_ = fresh_filter(context)
+    improve(context, filter_, Stream.of(context, context.generator()), steps)
+    return filter_.eval().requires_grad_(requires_grad=False)
+
+
+def fresh_filter(context: RemedyContext) -> Filter:
+    """Return a filter that changes nothing yet; its hidden weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
-        filter_ = Filter(classifier.channels, classifier.size).to(memory_format=torch.channels_last)
-    stream, frozen = Stream.of(context, generator), folded(classifier)
+        return Filter(context.classifier.channels, context.classifier.size).to(memory_format=torch.channels_last)
+
+
+def improve(context: RemedyContext, filter_: Filter, stream: Stream, steps: int) -> None:
+    """Train the filter in place for `steps` steps on what `stream` draws."""
+    frozen = folded(context.classifier)
 
     def loss() -> Tensor:
         return stream.loss(lambda images: frozen.answer(filter_(images)))
 
     descend(context, "learning a filter", filter_.parameters(), loss, steps=steps, weight_decay=1e-4)
-    return filter_.eval().requires_grad_(requires_grad=False)

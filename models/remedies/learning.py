@@ -112,6 +112,7 @@ class Stream:
     drifted: Source
     taught: Source | None
     target: Target
+    unlabelled: int = UNLABELLED
 
     @classmethod
     def of(cls, context: RemedyContext, generator: torch.Generator) -> "Stream":
@@ -124,7 +125,8 @@ class Stream:
         ----------
         answer : (logits, latent) of images, float32 [n, c, h, w]; called once, so that all share the statistics of batch norm.
         """
-        images = self.drifted.images[self.drifted.draw(UNLABELLED)]
+        n = self.unlabelled
+        images = self.drifted.images[self.drifted.draw(n)]
         batch = [images, self.drifted.augmented(images)]
         if self.taught:
             chosen = self.taught.draw(LABELLED)
@@ -132,9 +134,9 @@ class Stream:
         with fast():
             logits, latent = answer(torch.cat(batch))
         logits, latent = logits.float(), latent.float()
-        value = self.target.loss(logits[:UNLABELLED], latent[:UNLABELLED], logits[UNLABELLED : 2 * UNLABELLED])
+        value = self.target.loss(logits[:n], latent[:n], logits[n : 2 * n])
         if self.taught:
-            value = value + TAUGHT * F.cross_entropy(logits[2 * UNLABELLED :], self.taught.labels[chosen])
+            value = value + TAUGHT * F.cross_entropy(logits[2 * n :], self.taught.labels[chosen])
         return value
 
 
