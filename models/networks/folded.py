@@ -12,8 +12,8 @@ Network = TypeVar("Network", bound=nn.Module)
 def folded(network: Network) -> Network:
     """Return a frozen copy of `network` whose batch norms, with the statistics they have now, are part of the convolutions before them.
 
-    Gradients through it to the images are the same up to rounding. On one core of an Intel Xeon a pass of 192 images of 28x28 through
-    the classifier and back to the images takes 28 ms instead of 43 ms, because the backward pass of batch norm is slow even in eval mode.
+    Gradients through it to the images are the same up to rounding. On one core of an Intel Xeon, other jobs beside it, 192 images of 28x28
+    take 28 ms instead of 43 ms through the classifier and back to the images: the backward pass of batch norm is slow even in eval mode.
     Only pairs that follow each other in an `nn.Sequential` are folded; other batch norms stay as they are.
 
     Parameters

@@ -51,10 +51,3 @@ def test_the_network_itself_is_not_changed(classifier):
 def test_a_network_in_training_is_refused(classifier):
     with pytest.raises(ValueError, match=r"call network.eval\(\) first"):
         folded(classifier.train())
-
-
-def test_the_short_way_to_an_answer_is_the_same_as_the_whole_one(classifier):
-    images = torch.rand(6, 1, 12, 12, generator=torch.Generator().manual_seed(2))
-    logits, latent = classifier.answer(images)
-    torch.testing.assert_close(logits, classifier(images).logits)
-    torch.testing.assert_close(latent, classifier(images).latent)
