@@ -108,15 +108,19 @@ class Scene:
         return torch.cat([logits for logits, _ in parts]), torch.cat([latent for _, latent in parts])
 
     def told(self, filter_: Filter) -> dict[str, float]:
-        """What can be said of a filter without a label, on images that it never saw; smaller is better for all but `agreement`."""
+        """What can be said of a filter without a label, on images that it never saw; smaller is better for all but `agreement`.
+
+        `score` is the distance of the latents plus the share of answers that augmentation changes. The loss of training tells less: it
+        leaves out what the classifier is unsure of, so a filter that makes it unsure of everything costs little there.
+        """
         generator = torch.Generator().manual_seed(0)  # the same augmentation for every start
         images, target = to_tensor(self.held), Target.of(self.context)
         logits, latent = self.answers(filter_, images)
         changed, _ = self.answers(filter_, drifted_source(self.context, generator).augmented(images))
-        return {
-            "distance": float(target.distance(latent)), "score": float(target.loss(logits, latent, changed)),
-            "agreement": float((changed.argmax(1) == logits.argmax(1)).float().mean()),
-        }
+        distance = float(target.distance(latent))
+        agreement = float((changed.argmax(1) == logits.argmax(1)).float().mean())
+        loss = float(target.loss(logits, latent, changed))
+        return {"score": distance + 1 - agreement, "distance": distance, "agreement": agreement, "loss": loss}
 
 
 def own_world(family: str, corruption: str, seed: int, root: Path) -> World:

@@ -24,7 +24,7 @@ def one_start(context: RemedyContext) -> Filter:
 
 
 def short_starts(context: RemedyContext) -> Filter:
-    """Begin several times, and go on with the start whose loss without labels is lowest on the same images."""
+    """Begin several times, and go on with the start of the lowest score: latent distance, plus the share of answers that augmentation changes."""
     found: list[tuple[float, int, Filter, Stream]] = []
     for start in range(STARTS):
         this = replace(context, seed=1000 * start + context.seed)
@@ -48,7 +48,7 @@ def _score(context: RemedyContext, filter_: Filter, stream: Stream) -> float:
     images, source = stream.drifted.images[:SCORED], replace(stream.drifted, generator=torch.Generator().manual_seed(0))
     logits, latent = context.classifier.answer(filter_(images))
     changed, _ = context.classifier.answer(filter_(source.augmented(images)))
-    return float(stream.target.loss(logits, latent, changed))
+    return float(stream.target.distance(latent) + (changed.argmax(1) != logits.argmax(1)).float().mean())
 
 
 METHODS: dict[str, Callable[[RemedyContext], Filter]] = {"one_start": one_start, "short_starts": short_starts, "few_images": few_images}
