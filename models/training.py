@@ -86,7 +86,7 @@ def train_classifier(
     with thread_count(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = Classifier(data.shape[1], classes, data.shape[2], recipe.trunk) if start is None else copy.deepcopy(start)
-        classifier = fresh.to(device, memory_format=torch.channels_last).requires_grad_(requires_grad=True).train()
+        classifier = fresh.to(device).to(memory_format=torch.channels_last).requires_grad_(requires_grad=True).train()
         optimizer = AdamW(classifier.parameters(), weight_decay=5e-2)
         steps = epochs * -(-len(data) // recipe.batch)
         order = (chosen for _ in range(epochs) for chosen in torch.split(torch.randperm(len(data), generator=generator), recipe.batch))
