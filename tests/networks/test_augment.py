@@ -23,5 +23,10 @@ def test_each_image_is_the_old_one_or_its_mirror_image_a_few_pixels_aside() -> N
 
 
 def test_the_outside_repeats_the_border() -> None:
-    images = torch.rand(20, 3, 8, 8, generator=torch.Generator().manual_seed(1)) + 0.5
-    assert float(mirror_and_shift(images, torch.Generator().manual_seed(2)).min()) >= 0.5
+    """A ramp from black above to white below stays one: nothing that leaves above comes in below, and no black frame comes in."""
+    ramp = torch.linspace(0.5, 1, 8).view(1, 1, 8, 1).expand(20, 3, 8, 8)
+    for images in (ramp, ramp.transpose(2, 3)):
+        changed = mirror_and_shift(images, torch.Generator().manual_seed(2))
+        steps = changed.diff(dim=2 if images is ramp else 3)
+        assert ((steps >= 0).flatten(1).all(1) | (steps <= 0).flatten(1).all(1)).all()
+        assert float(changed.min()) >= 0.5
