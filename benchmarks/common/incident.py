@@ -20,9 +20,13 @@ from agents.in_process import InProcess
 from agents.messages import AskLabels, LabelGiven, RemediesMeasured, WindowAnalysed
 from agents.policy import Policy
 from agents.state import State
+from benchmarks.weights import weights_of
+from models.export import save_pipeline
+from models.networks.classifier import load_classifier
 from models.pipeline import MANIFEST, Pipeline
 from models.remedies.catalogue import remedies
-from scenarios.datasets import to_float
+from models.training import make_reference
+from scenarios.datasets import load, to_float
 from scenarios.scenario import Scenario, Segment
 from scenarios.source import Pool
 from workflows.steps.train import train
@@ -35,13 +39,17 @@ LIKENESS = MODELS / "likeness"  # what the catalogues make of each data set
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A drift to be measured: `pool` holds for `corruption` and for "none" (stream images, labels, fresh images, labels)."""
+    """A drift to be measured: `pool` holds for `corruption` and for "none" (stream images, labels, fresh images, labels).
+
+    `severity` is that of the corruption, where it has several.
+    """
 
     dataset: str
     corruption: str
     seed: int
     pool: Pool
     root: Path | None
+    severity: int | None = None
 
     @property
     def fresh(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -55,12 +63,24 @@ class World:
 
 
 def first_model(dataset: str, root: Path | None, seed: int) -> Path:
-    """The pipeline of a seed's first classifier, trained if it is not there."""
+    """The pipeline of a seed's first classifier, made of the committed weights or, where there are none, trained, if it is not there."""
     pipeline = MODELS / f"seed-{seed}" / f"{dataset}-first"
     if not (pipeline / MANIFEST).exists():
         pipeline.parent.mkdir(parents=True, exist_ok=True)
-        train(dataset, pipeline, name=pipeline.name, root=root, seed=seed)
+        weights = weights_of(dataset, seed)
+        if weights.exists():
+            _from_weights(weights, dataset, pipeline, root)
+        else:
+            train(dataset, pipeline, name=pipeline.name, root=root, seed=seed)
     return pipeline
+
+
+def _from_weights(weights: Path, dataset: str, pipeline: Path, root: Path | None) -> None:
+    """What `workflows.steps.train` makes after training."""
+    training, calibration = load(dataset, "train", root), load(dataset, "calibration", root)
+    classifier = load_classifier(weights)
+    reference = make_reference(classifier, (training.images, training.labels), (calibration.images, calibration.labels))
+    save_pipeline(pipeline, classifier, reference=reference, name=pipeline.name, version=pipeline.name, classes=training.classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +126,8 @@ def incident(world: World, policy: Policy | None = None) -> tuple[dict[str, Any]
         drifted = _drifted(loop, Path(analysed.window)) if analysed else None
     gain = right[live].astype(float) - right[first.name]
     return {
-        "dataset": world.dataset, "corruption": world.corruption, "seed": world.seed, "as_is": float(right[first.name].mean()),
+        "dataset": world.dataset, "corruption": world.corruption, "severity": world.severity, "seed": world.seed,
+        "as_is": float(right[first.name].mean()),
         "after": float(right[live].mean()), "gain_error": float(gain.std() / len(gain) ** 0.5), "clean_before": float(clean[first.name]),
         "clean_after": float(clean[live]), "detected_after": outcome["detected_after"], "state": outcome["state"],
         "chosen": outcome["chosen"] if outcome["state"] == "verified" else "nothing", "reason": outcome["reason"],

@@ -1,4 +1,4 @@
-"""The supervised classifier: three convolutions with batch norm, and two views of what it saw.
+"""The supervised classifier: convolutions with batch norm, plain or residual, and two views of what it saw.
 
 `early` describes the picture as it came in (moments of the first block's activations, a 4x4 thumbnail, position and extent of the
 mass); a corruption shows here even where the last layer no longer notices it. `latent` is the layer before the last and describes
@@ -6,16 +6,19 @@ what the classifier made of the picture. Detectors and gates look at both.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models.networks import residual
+
 WIDTHS = (32, 64, 64)
 LATENT = 64
 THUMBNAIL = 4
+Trunk = Literal["plain", "residual"]
 
 
 class Answer(NamedTuple):
@@ -30,7 +33,10 @@ class Answer(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """Three blocks of convolution, batch norm, ReLU and pooling, then a 64-dimensional latent and a linear read-out.
+    """A trunk of convolutions, then a 64-dimensional latent and a linear read-out.
+
+    The plain trunk, for small grey images, is three blocks of convolution, batch norm, ReLU and pooling. The residual one, for colour
+    photographs, is in `models.networks.residual`. Both are lists of blocks of which the first is a convolution, batch norm and ReLU.
 
     Parameters
     ----------
@@ -39,25 +45,29 @@ class Classifier(nn.Module):
     classes
         Number of classes.
     size
-        Height and width of the (square) images in pixels; at least 8.
+        Height and width of the (square) images in pixels; at least 8, and even where the trunk is residual.
+    trunk
+        "plain" or "residual".
 
     >>> classifier = Classifier(channels=1, classes=10, size=28).eval()
     >>> [list(part.shape) for part in classifier(torch.zeros(5, 1, 28, 28))]
     [[5, 10], [5, 86], [5, 64]]
+    >>> classifier = Classifier(channels=3, classes=10, size=32, trunk="residual").eval()
+    >>> [list(part.shape) for part in classifier(torch.zeros(5, 3, 32, 32))]
+    [[5, 10], [5, 118], [5, 64]]
     """
 
-    def __init__(self, channels: int = 1, classes: int = 10, size: int = 28) -> None:
+    def __init__(self, channels: int = 1, classes: int = 10, size: int = 28, trunk: Trunk = "plain") -> None:
         super().__init__()
         if size < 8:
             message = f"images of {size}x{size} are too small: three poolings need at least 8x8 pixels; enlarge the images first"
             raise ValueError(message)
-        self.channels, self.classes, self.size = channels, classes, size
-        widths = (channels, *WIDTHS)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
-            for a, b in zip(widths, WIDTHS, strict=False)
-        )
-        self.to_latent = nn.Linear(WIDTHS[-1] * (size // 8) ** 2, LATENT)
+        if trunk == "residual" and size % 2:
+            message = f"images of {size}x{size} do not fit: the residual trunk looks at cells of 2x2 pixels, so the size must be even; pad them"
+            raise ValueError(message)
+        self.channels, self.classes, self.size, self.trunk = channels, classes, size, trunk
+        self.blocks = nn.ModuleList(residual.blocks(channels) if trunk == "residual" else _plain(channels))
+        self.to_latent = nn.Linear(residual.WIDTHS[-1] if trunk == "residual" else WIDTHS[-1] * (size // 8) ** 2, LATENT)
         self.to_logits = nn.Linear(LATENT, classes)
         line = torch.linspace(-1, 1, size)
         self.register_buffer("column", line.view(1, 1, size), persistent=False)
@@ -67,21 +77,27 @@ class Classifier(nn.Module):
 
     def answer(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return (logits [n, classes], latent [n, 64]) of `images` [n, c, h, w]: `forward` without the cost of `early`."""
-        x = images
-        for block in self.blocks:
-            x = nn.functional.max_pool2d(block(x), 2)
-        latent = self.to_latent(x.flatten(1))
-        return self.to_logits(latent.relu()), latent
+        return self._read(self.blocks[0](images))
 
     def forward(self, images: Tensor) -> Answer:
         """Return logits, early and latent features of `images`, float32 [n, c, h, w] in [0, 1]."""
         x = self.blocks[0](images)
         early = torch.cat([x.mean((2, 3)), _deviation(x), self._picture(images)], 1)
-        x = nn.functional.max_pool2d(x, 2)
-        for block in list(self.blocks)[1:]:
-            x = nn.functional.max_pool2d(block(x), 2)
+        logits, latent = self._read(x)
+        return Answer(logits, early, latent)
+
+    def _read(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and latent from what the first block made of images."""
+        if self.trunk == "residual":
+            for block in list(self.blocks)[1:]:
+                x = block(x)
+            x = x.amax((2, 3))
+        else:
+            x = nn.functional.max_pool2d(x, 2)
+            for block in list(self.blocks)[1:]:
+                x = nn.functional.max_pool2d(block(x), 2)
         latent = self.to_latent(x.flatten(1))
-        return Answer(self.to_logits(latent.relu()), early, latent)
+        return self.to_logits(latent.relu()), latent
 
     def _picture(self, images: Tensor) -> Tensor:
         """Return a grey 4x4 thumbnail and the mass, centre and spread of each image: float32 [n, 22]."""
@@ -97,6 +113,12 @@ class Classifier(nn.Module):
         return torch.cat([thumbnail, torch.stack([mass, x, y, wide, tall, tilt], 1)], 1)
 
 
+def _plain(channels: int) -> list[nn.Module]:
+    """Return the blocks of the plain trunk; pooling follows each."""
+    pairs = zip((channels, *WIDTHS), WIDTHS, strict=False)
+    return [nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()) for a, b in pairs]
+
+
 def _deviation(x: Tensor) -> Tensor:
     """Return the standard deviation over the pixels of each channel; written out because `std` does not export everywhere."""
     centred = x - x.mean((2, 3), keepdim=True)
@@ -105,7 +127,7 @@ def _deviation(x: Tensor) -> Tensor:
 
 def save_classifier(classifier: Classifier, path: Path) -> None:
     """Write weights and shape to one safetensors file."""
-    shape = {"channels": str(classifier.channels), "classes": str(classifier.classes), "size": str(classifier.size)}
+    shape = {name: str(getattr(classifier, name)) for name in ("channels", "classes", "size", "trunk")}
     save_file({name: value.contiguous() for name, value in classifier.state_dict().items()}, path, metadata=shape)
 
 
@@ -120,6 +142,7 @@ def load_classifier(path: Path) -> Classifier:
         if not {"channels", "classes", "size"} <= shape.keys():
             message = f"{path} holds no classifier (its header lacks channels, classes, size); write it with save_classifier"
             raise ValueError(message)
-        classifier = Classifier(int(shape["channels"]), int(shape["classes"]), int(shape["size"]))
+        trunk: Trunk = "residual" if shape.get("trunk") == "residual" else "plain"  # files from before there were two trunks do not say
+        classifier = Classifier(int(shape["channels"]), int(shape["classes"]), int(shape["size"]), trunk)
         classifier.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - safe_open is no mapping
     return classifier.to(memory_format=torch.channels_last).eval().requires_grad_(requires_grad=False)

@@ -24,9 +24,9 @@ def has_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def fast() -> AbstractContextManager[object]:
+def fast(device: str = "cpu") -> AbstractContextManager[object]:
     """Return the context in which training steps run: autocast to bfloat16 where the hardware has it, otherwise nothing changes."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())
+    return torch.autocast(device, torch.bfloat16, enabled=has_bfloat16() if device == "cpu" else torch.cuda.is_bf16_supported())
 
 
 @contextmanager

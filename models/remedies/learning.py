@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from models.networks.adamw import AdamW, one_cycle
-from models.networks.augment import affine, wipe
+from models.networks.augment import affine, mirror_and_shift, photographs, wipe
 from models.networks.numerics import fast
 from models.remedies.context import RemedyContext
 
@@ -88,8 +88,9 @@ class Source:
         return torch.randint(0, len(self.images), (count,), generator=self.generator)
 
     def augmented(self, images: Tensor) -> Tensor:
-        """Return the images turned, scaled and shifted a little, one square of each wiped out."""
-        return wipe(affine(images, self.generator), self.generator)
+        """Return the images turned, scaled and shifted a little (photographs: mirrored and shifted), one square of each wiped out."""
+        changed = mirror_and_shift(images, self.generator) if photographs(images) else affine(images, self.generator)
+        return wipe(changed, self.generator)
 
 
 def drifted_source(context: RemedyContext, generator: torch.Generator) -> Source:
