@@ -31,10 +31,12 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `run_length`: mean clean records to a false alarm. `window` and `least`: how many drifted records to learn from. `ended_below`: share
     of routed records under which a drift is over. `cool_down`: records before a drift that hurts unmended is asked about again.
-    `records_per_second`: when more come, every k-th is looked at; at most 5,000 or so are looked at anyway.
+    `records_per_second`: when more come, every k-th is looked at; at most 5,000 or so are looked at anyway. `block`: consecutive records
+    that count as one observation, for frames that follow one another closely.
     """
 
     run_length: float = 1e6
+    block: int = 1
     window: int = 1500
     least: int = 200
     save_every: int = 2000
@@ -130,7 +132,7 @@ NONE_OR_MORE = (0, math.inf, "")
 BOUNDS: Mapping[str, Mapping[str, Bounds]] = {
     "detection": {
         "run_length": (100, math.inf, " (records)"), "least": (20, math.inf, " (records)"), "save_every": SOME, "ended_below": SHARE,
-        "cool_down": NONE_OR_MORE, "records_per_second": (10, math.inf, ""),
+        "cool_down": NONE_OR_MORE, "records_per_second": (10, math.inf, ""), "block": SOME,
     },
     "labels": {
         "harm": NONE_OR_MORE, "teaching": NONE_OR_MORE, "choose": NONE_OR_MORE, "verify": (1, math.inf, ": a remedy that nobody checks is not kept"),

@@ -9,7 +9,7 @@ from agents.checker import Checker
 from agents.desk import Desk
 from agents.improver import Improver
 from agents.planner import Planner
-from agents.policy import Policy
+from agents.policy import Detection, Policy
 from agents.tracker import Tracker
 from models.detectors.monitor import Monitor
 from models.reference import Reference
@@ -17,16 +17,16 @@ from models.reference import Reference
 TEAM: Mapping[str, type[Agent]] = {agent.name: agent for agent in (Tracker, Checker, Improver, Planner, Desk)}
 
 
-def load_monitor(run_length: float, reference: str) -> Monitor:
+def load_monitor(detection: Detection, reference: str) -> Monitor:
     """The sequential test for a reference file. References are never changed once written, so this is as pure as a constant."""
-    return Monitor(Reference.load(Path(reference)), run_length=run_length)
+    return Monitor(Reference.load(Path(reference)), run_length=detection.run_length, block=detection.block)
 
 
 def factories(deployment: str, policy: Policy) -> dict[str, Callable[[], Agent]]:
     """How each agent begins, before its first message."""
     return {
         Tracker.name: partial(Tracker, deployment, policy.detection.records_per_second),
-        Checker.name: partial(Checker, deployment, policy, partial(load_monitor, policy.detection.run_length)),
+        Checker.name: partial(Checker, deployment, policy, partial(load_monitor, policy.detection)),
         Improver.name: partial(Improver, deployment, policy),
         Planner.name: partial(Planner, deployment, policy),
         Desk.name: partial(Desk, deployment),

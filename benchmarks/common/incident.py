@@ -5,6 +5,7 @@ answers; accuracies are scored here, on fresh images that the system never saw.
 """
 
 import hashlib
+import shutil
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.in_process import InProcess
-from agents.messages import AskLabels, LabelGiven, RemediesMeasured, WindowAnalysed
+from agents.messages import AskLabels, DeployPipeline, LabelGiven, RemediesMeasured, WindowAnalysed
 from agents.policy import Policy
 from agents.state import State
 from benchmarks.weights import weights_of
@@ -100,6 +101,7 @@ def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
 def incident(world: World, policy: Policy | None = None) -> tuple[dict[str, Any], Drifted | None]:
     """What came of an incident, and its records, if it was noticed.
 
+    `questions` counts the batches of labels that were asked for, `deployed` the pipelines that were made live, for however short a time.
     `prepared` holds for each remedy that was prepared its accuracy on fresh drifted and clean images: what the choice could have been.
     """
     begun = time.monotonic()
@@ -107,7 +109,7 @@ def incident(world: World, policy: Policy | None = None) -> tuple[dict[str, Any]
     segments = (Segment(records=500), Segment(corruption=world.corruption, until="closed", records=40_000))
     scenario = Scenario(name=f"sudden_{world.corruption.replace('/', '_')}", segment=segments, dataset=world.dataset, seed=world.seed)
     with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder, State(Path(folder)) as state:
-        (state.folder / "pipelines" / first.name).symlink_to(first)
+        shutil.copytree(first, state.folder / "pipelines" / first.name)  # no link: a change that is adopted is kept beside the pipeline
         LIKENESS.mkdir(parents=True, exist_ok=True)
         (state.folder / "likeness").symlink_to(LIKENESS)  # learned once for all rows
         loop = InProcess(state, scenario, policy=policy, root=world.root, pool=world.pool, clock=time.time, seed=world.seed)
@@ -133,6 +135,7 @@ def incident(world: World, policy: Policy | None = None) -> tuple[dict[str, Any]
         "chosen": outcome["chosen"] if outcome["state"] == "verified" else "nothing", "reason": outcome["reason"],
         "estimate": analysed and analysed.estimated_accuracy, "estimate_error": analysed and analysed.estimate_error,
         "teaching_labels": labels_given(loop, "teaching"), "audit_labels": labels_given(loop, "audit"), "remedies": outcome["remedies"],
+        "questions": len(loop.ledger.messages(AskLabels)), "deployed": len(loop.ledger.messages(DeployPipeline)),
         "likeness": analysed and analysed.likeness and msgspec.to_builtins(analysed.likeness), "prepared": prepared,
         "seconds": time.monotonic() - begun,
     }, drifted

@@ -43,6 +43,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         ("[detection]\nrun_length = 5\n", r"mine.toml: \[detection\] run_length = 5.0; expected a number from 100 on \(records\)"),
         ("[detection]\nrun_length = nan\n", r"mine.toml: \[detection\] run_length = nan; expected a number"),
         ("[detection]\nwindow = 100\n", r"mine.toml: \[detection\] window = 100; expected at least as many records as `least`, which is 200"),
+        ("[detection]\nblock = 0\n", r"mine.toml: \[detection\] block = 0; expected a number from 1 on"),
         ("[detection]\nleast = 10\n", r"mine.toml: \[detection\] least = 10; expected a number from 20 on"),
         ("[harm]\ntolerance = 1.5\n", r"mine.toml: \[harm\] tolerance = 1.5; expected a number from 0 to 1"),
         ("[choice]\nmax_clean_loss = -0.1\n", r"mine.toml: \[choice\] max_clean_loss = -0.1; expected a number from 0 to 1"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
+from models.detectors.batch import BatchTest
 from models.detectors.ks import KolmogorovSmirnov, holm
 from models.detectors.mmd import mmd
 
@@ -67,3 +68,44 @@ def test_shapes_that_cannot_be_compared_are_refused(shapes):
         mmd(*(np.zeros(shape) for shape in shapes))
     with pytest.raises(ValueError, match="expected"):
         KolmogorovSmirnov(np.zeros((5, 2))).compare(np.zeros((0, 2)))
+
+
+@pytest.mark.parametrize("n", [10, 60])
+def test_the_batch_check_rejects_clean_batches_as_often_as_its_level_over_references(n):
+    rng = np.random.default_rng(0)
+    rejected = [
+        BatchTest(np.abs(rng.normal(size=(60, 16))), permutations=39, seed=seed).compare(np.abs(rng.normal(size=(n, 16)))).p_value <= 0.05
+        for seed in range(400)
+    ]
+    assert 0.01 <= np.mean(rejected) <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+
+
+def test_the_batch_check_sees_distant_records_and_also_what_lies_near_in_another_mix():
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(2, 8)) * 4
+    clean, mixed = (places[rng.integers(0, 2, 400)] + rng.normal(size=(400, 8)), places[np.zeros(40, int)] + rng.normal(size=(40, 8)))
+    test = BatchTest(clean)
+    far = test.compare(clean[:10] + rng.normal(size=(10, 8)) * 2)
+    other_mix = test.compare(mixed)
+    assert far.p_value == 0.005 and far.distance > 1
+    assert other_mix.p_value == 0.005 and other_mix.distance < 0.5
+
+
+def test_the_effect_of_the_batch_check_is_that_of_the_two_sample_test():
+    rng = np.random.default_rng(0)
+    clean, batch = np.exp(rng.normal(size=(400, 3))), np.exp(rng.normal(size=(50, 3)))
+    scale = clean.std(0)
+    ours, plain = BatchTest(clean).compare(batch), mmd(clean / scale, batch / scale)
+    assert ours.effect == pytest.approx(plain.effect, abs=0.005)
+    assert BatchTest(clean).compare(batch) == ours
+
+
+def test_a_constant_feature_says_nothing_to_the_batch_check():
+    test = BatchTest(np.zeros((40, 3)))
+    assert test.compare(np.zeros((5, 3))).p_value == 1
+    for bad in (np.zeros((5, 2)), np.zeros((1, 3)), np.zeros(3)):
+        with pytest.raises(ValueError, match="expected"):
+            test.compare(bad)
+    for arguments in ({"reference": np.zeros((19, 3))}, {"reference": np.zeros((40, 3)), "permutations": 0}):
+        with pytest.raises(ValueError, match="expected"):
+            BatchTest(**arguments)
