@@ -168,7 +168,7 @@ def code_digest() -> str:
     remedies()  # imports them
     root = Path(__file__).parents[2]
     rooms = [root / room for room in ("agents", "workflows", "models", "scenarios")]
-    loaded = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+    loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
     digest = hashlib.sha256()
     for path in sorted(path for path in loaded if any(path.is_relative_to(room) for room in rooms)):
         digest.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
