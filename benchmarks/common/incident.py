@@ -23,7 +23,7 @@ from agents.state import State
 from models.pipeline import MANIFEST, Pipeline
 from models.remedies.catalogue import remedies
 from scenarios.datasets import to_float
-from scenarios.scenario import Scenario, Segment
+from scenarios.scenario import Person, Scenario, Segment
 from scenarios.source import Pool
 from workflows.steps.train import train
 from workflows.steps.window import Window
@@ -72,20 +72,23 @@ class Drifted:
     """The true ones."""
 
 
-def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
+def run_incident(world: World, policy: Policy | None = None, *, error_rate: float = 0.0) -> dict[str, Any]:
     """Send clean images, then corrupted ones until the incident rests. Returns what came of it; see the keys of `incident`."""
-    return incident(world, policy)[0]
+    return incident(world, policy, error_rate=error_rate)[0]
 
 
-def incident(world: World, policy: Policy | None = None) -> tuple[dict[str, Any], Drifted | None]:
+def incident(world: World, policy: Policy | None = None, *, error_rate: float = 0.0) -> tuple[dict[str, Any], Drifted | None]:
     """What came of an incident, and its records, if it was noticed.
+
+    `error_rate`: share of the images that the person names wrongly, in [0, 1].
 
     `prepared` holds for each remedy that was prepared its accuracy on fresh drifted and clean images: what the choice could have been.
     """
     begun = time.monotonic()
     first = first_model(world.dataset, world.root, world.seed)
     segments = (Segment(records=500), Segment(corruption=world.corruption, until="closed", records=40_000))
-    scenario = Scenario(name=f"sudden_{world.corruption.replace('/', '_')}", segment=segments, dataset=world.dataset, seed=world.seed)
+    name, person = f"sudden_{world.corruption.replace('/', '_')}", Person(error_rate=error_rate)
+    scenario = Scenario(name=name, segment=segments, dataset=world.dataset, seed=world.seed, person=person)
     with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder, State(Path(folder)) as state:
         (state.folder / "pipelines" / first.name).symlink_to(first)
         LIKENESS.mkdir(parents=True, exist_ok=True)
