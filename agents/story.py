@@ -49,8 +49,8 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case LabelGiven():
             return f"label of record {message.label.seq} taken from {message.label.by}"
         case SecondOpinion(first=first, second=second):
-            names = f"{second.by} and {first.by}"
-            return f"{names} agree on record {first.seq}" if message.agrees else f"{names} disagree on record {first.seq}: the answer of {first.by} holds"
+            verdict, end = ("agree", "") if message.agrees else ("disagree", f": the answer of {first.by} holds")
+            return f"{second.by} and {first.by} {verdict} on record {first.seq}{end}"
         case ChoiceMade():
             return f"{message.by} chose {message.option}" + (f": {message.reason}" if message.reason else "")
         case QuestionClosed():
