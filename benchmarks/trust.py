@@ -247,7 +247,8 @@ def draw(parts: list[dict[str, Any]], file: Path) -> None:
             places = np.arange(len(states)) + (number - (len(SCORES) - 1) / 2) * width
             axes[1, column].bar(places, found[:, 0], width, yerr=np.nan_to_num(found[:, 1]), capsize=2, label=score)
         axes[1, column].set_xticks(range(len(states)), states)
-        axes[1, column].set(ylabel=f"accuracy gained, {HANDED_ON:.0%} handed on", xlabel="drifted traffic, mean of corruptions", ylim=(0, 1.1 * HANDED_ON))
+        axes[1, column].set(xlabel="drifted traffic, mean of corruptions", ylabel=f"accuracy gained, {HANDED_ON:.0%} handed on")
+        axes[1, column].set_ylim(0, 1.1 * HANDED_ON)
         axes[1, column].legend(fontsize="small", ncols=len(SCORES), loc="upper center")
     figure.savefig(file, dpi=120)
     plt.close(figure)
