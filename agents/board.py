@@ -10,7 +10,7 @@ import msgspec
 
 from agents.messages import (
     AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, HandOverRecords, IncidentClosed,
-    IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, Tick, WindowObserved,
+    IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, SecondOpinion, Tick, WindowObserved,
 )
 from agents.story import QUIET, line
 
@@ -66,6 +66,7 @@ class Status(msgspec.Struct):
     """The state of a deployment at a glance.
 
     `alarm_line`: the log evidence at which an incident opens; 0 before a policy is known. `every`: of so many records one is looked at.
+    `compared`: images that two people have named; on `agreed` of them they agree.
     """
 
     deployment: str
@@ -82,6 +83,8 @@ class Status(msgspec.Struct):
     gated: bool = False
     alarm_line: float = 0.0
     every: int = 1
+    compared: int = 0
+    agreed: int = 0
 
 
 class Board:
@@ -109,6 +112,7 @@ class Board:
         self._live: PipelineLive | None = None
         self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
         self._every = 1
+        self._compared, self._agreed = 0, 0
         self._points: list[tuple[int, float]] = []
         self._marks: deque[Mark] = deque(maxlen=TRACE)
         self.changes = 0  # grows with every message that may change what people see
@@ -152,6 +156,9 @@ class Board:
                 view = self._questions.get(message.question)
                 if view is not None:
                     view.answers[message.label.seq] = _word(message.label.label, view.classes)
+            case SecondOpinion():
+                self._settle(message.cause)
+                self._compared, self._agreed = self._compared + 1, self._agreed + message.agrees
             case ChoiceMade():
                 self._settle(message.cause)
             case QuestionClosed():
@@ -227,7 +234,7 @@ class Board:
                 reason=reason, cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,
-                every=self._every,
+                every=self._every, compared=self._compared, agreed=self._agreed,
             )
 
     def trace(self) -> Trace:

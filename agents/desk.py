@@ -1,7 +1,8 @@
 """The desk: where questions wait for people. It keeps the rules of asking, wherever an answer comes from.
 
-A question has an id, a deadline and a default, and each of its items takes at most one answer: the first one that is valid. What it asks
-about is kept as evidence, so it outlives a restart, also of the inference service, whose log then counts from 1 again.
+A question has an id, a deadline and a default, and of each of its items one answer holds: the first one that is valid. What somebody
+else says of the same item while the question is open changes nothing, but is kept beside it, so that disagreement is noticed. What a question
+asks about is kept as evidence, so it outlives a restart, also of the inference service, whose log then counts from 1 again.
 """
 
 from typing import ClassVar
@@ -11,7 +12,7 @@ import msgspec
 from agents.agent import Agent
 from agents.messages import (
     ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, IncidentClosed, Label, LabelGiven, Message,
-    QuestionClosed, RequestExpired,
+    QuestionClosed, RequestExpired, SecondOpinion,
 )
 
 Question = AskLabels | AskChoice
@@ -22,6 +23,7 @@ class OpenQuestion(msgspec.Struct):
 
     asked: Question
     answers: dict[int, str] = {}
+    people: dict[int, tuple[str, ...]] = {}  # who has spoken of an item; the answer of the first one holds
 
     @property
     def open_items(self) -> tuple[int, ...]:
@@ -80,14 +82,23 @@ class Desk(Agent):
             return [self._close(offered, asked.question, "expected", offered.by)]
         if offered.seq not in asked.items:
             return [self._refuse(offered, f"record {offered.seq} is not part of this question")]
-        if offered.seq in question.answers:
-            return [self._refuse(offered, f"record {offered.seq} has an answer already: {question.answers[offered.seq]}")]
         if offered.answer not in (*asked.classes, *ANSWERS):
             return [self._refuse(offered, f"{offered.answer!r} is neither a class ({', '.join(asked.classes)}) nor one of {', '.join(ANSWERS)}")]
-        question.answers[offered.seq] = offered.answer
         label = Label(offered.seq, _class_index(offered.answer, asked.classes), offered.by)
+        if offered.seq in question.answers:
+            return [self._compare(offered, asked, question, label)]
+        question.answers[offered.seq], question.people[offered.seq] = offered.answer, (offered.by,)
         given = self._about(LabelGiven, asked, offered, question=asked.question, label=label)
         return [given] if question.open_items else [given, self._close(offered, asked.question, "answered", offered.by)]
+
+    def _compare(self, offered: AnswerOffered, asked: AskLabels, question: OpenQuestion, second: Label) -> Message:
+        """Somebody else's view of an item that has an answer, if both say what they see; else there is nothing to compare."""
+        answer, people = question.answers[second.seq], question.people[second.seq]
+        first = Label(second.seq, _class_index(answer, asked.classes), people[0])
+        if second.by in people or first.label is None or second.label is None:
+            return self._refuse(offered, f"record {second.seq} has an answer already: {answer}")
+        question.people[second.seq] = (*people, second.by)
+        return self._about(SecondOpinion, asked, offered, question=asked.question, first=first, second=second)
 
     def _expire(self, expired: RequestExpired) -> list[Message]:
         question = next((one for one in self.questions.values() if one.asked.id == expired.cause), None)

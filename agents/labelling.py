@@ -68,9 +68,9 @@ def option_keys(options: Sequence[str]) -> dict[str, str]:
 class LabellingSession:
     """One person's way through a label question.
 
-    The newest answer is *held*: it goes to the desk only when the next image is answered, or when nothing follows. The desk takes one
-    answer an item and never gives it back, so holding it is what makes `b` (back) possible. What is held when the desk closes
-    the question is not needed any more.
+    The newest answer is *held*: it goes to the desk only when the next image is answered, or when nothing follows. The desk never gives an
+    answer back, so holding it is what makes `b` (back) possible. What is held when somebody else answers the same image still goes out, to be
+    compared; what is held when the desk closes the question is not needed any more.
 
     Attributes
     ----------
@@ -150,10 +150,13 @@ class LabellingSession:
 
     def update(self, question: QuestionView) -> None:
         """The question as the desk sees it now: others may have answered some of it."""
-        before = self.item
-        self._gone |= set(question.answers)
-        if self.held and self.held.seq in self._gone:
-            self.note, self.held = f"somebody else was quicker with the last one; your {self.held.answer} was not needed", None
+        before, overtaken = self.item, set(question.answers) - self._gone
+        self._gone |= overtaken
+        if self.held and self.held.seq in overtaken:
+            said = self.held.answer
+            if said in (SKIP, UNSURE):
+                self.held = None
+            self.note = f"somebody else was quicker with the last one; your {said} {'is compared with that' if self.held else 'was not needed'}"
         if self.item is None and self.held is None and self.state == "asking":
             self.state, self.note = "done", ENDINGS["answered"]
         elif self.item != before and self.state == "asking":

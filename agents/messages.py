@@ -338,6 +338,19 @@ class LabelGiven(Message, frozen=True, kw_only=True):
     label: Label
 
 
+class SecondOpinion(Message, frozen=True, kw_only=True):
+    """Another person has named an item too. The `first` answer holds; the `second` is only compared with it."""
+
+    question: str
+    first: Label
+    second: Label
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both named the same class."""
+        return self.first.label == self.second.label
+
+
 class ChoiceMade(Message, frozen=True, kw_only=True):
     """The one accepted answer to a choice; `by` is "default" when nobody answered in time. `reason`: the person's own words, if any."""
 

@@ -23,6 +23,7 @@ WIDEST = 48  # columns that it takes at most
 NARROWEST = 24  # columns for an image; with less, text goes below it
 FRAME = 4  # rows for the title and the note
 GIST = 3  # rows of the question's text in a panel, at least
+Z = 1.96  # standard deviations of a 95 % interval
 OTHERS = ("s skip · u unsure · n none of these", "b back · e the change is expected", "q leave · ? help")
 HELP = (
     "The answer to one image is handed in when you answer the next, so b can take it back. A label measures: say what you see, and u "
@@ -48,7 +49,20 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         f"records      {status['cursor']} checked{share}; log evidence of drift {status['log_evidence']:.1f}",
         f"incidents    {', '.join(unsettled) + ' open' if unsettled else 'none open'}, {closed}",
         f"questions    {', '.join(status['questions']) or 'none open'}",
+        *([f"people       {agreement(status['compared'], status['agreed'])}"] if status["compared"] else []),
     ]
+
+
+def agreement(compared: int, agreed: int) -> str:
+    """How well two people agree who named the same images, with Wilson's 95 % interval for the share.
+
+    >>> agreement(compared=10, agreed=9)
+    'two of them agree on 9 of 10 images (0.60 to 0.98)'
+    """
+    share, spread = agreed / compared, Z * Z / compared
+    middle, half = share + spread / 2, (spread * (share * (1 - share) + spread / 4)) ** 0.5
+    low, high = max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
+    return f"two of them agree on {agreed} of {compared} images ({low:.2f} to {high:.2f})"
 
 
 def incident_lines(incidents: Sequence[Mapping[str, Any]]) -> list[str]:

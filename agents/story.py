@@ -6,7 +6,7 @@ from agents.messages import (
     AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, CompareRemedies, DeployPipeline, DriftEnded,
     HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PipelineShadowed, PolicySet, PrepareRemedy,
     QuestionClosed, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired,
-    RequestFailed, UndoAsked, WindowAnalysed,
+    RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
 )
 
 
@@ -48,6 +48,9 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"an answer of {message.by} to {message.question} was refused: {message.reason}"
         case LabelGiven():
             return f"label of record {message.label.seq} taken from {message.label.by}"
+        case SecondOpinion(first=first, second=second):
+            verdict, end = ("agree", "") if message.agrees else ("disagree", f": the answer of {first.by} holds")
+            return f"{second.by} and {first.by} {verdict} on record {first.seq}{end}"
         case ChoiceMade():
             return f"{message.by} chose {message.option}" + (f": {message.reason}" if message.reason else "")
         case QuestionClosed():

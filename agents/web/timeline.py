@@ -11,7 +11,7 @@ from agents.board import QuestionView
 from agents.messages import (
     AgentFailed, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, DeployPipeline, DriftEnded, HarmAssessed, IncidentClosed,
     IncidentOpened, LabelGiven, Message, PipelineLive, QuestionClosed, RemediesMeasured, RemedyChosen, RemedyVerified, RequestExpired,
-    RequestFailed, UndoAsked, WindowAnalysed,
+    RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
 )
 from agents.story import QUIET, line
 
@@ -20,7 +20,7 @@ LONGEST = 240  # characters of one fact; what is longer is in the JSON
 
 KINDS: dict[str, tuple[type[Message], ...]] = {
     "seen": (IncidentOpened, WindowAnalysed, HarmAssessed, DriftEnded),
-    "asked": (AskLabels, AskChoice, QuestionClosed, ChoiceMade, UndoAsked),
+    "asked": (AskLabels, AskChoice, QuestionClosed, SecondOpinion, ChoiceMade, UndoAsked),
     "live": (DeployPipeline, PipelineLive, RemedyVerified, ChangeAdopted),
     "failed": (RequestFailed, RequestExpired, AgentFailed, AnswerRefused),
     "closed": (IncidentClosed,),

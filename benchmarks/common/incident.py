@@ -28,15 +28,15 @@ from models.pipeline import MANIFEST, Pipeline
 from models.remedies.catalogue import remedies
 from models.training import make_reference
 from scenarios.datasets import load, to_float
-from scenarios.scenario import Scenario, Segment
+from scenarios.scenario import Person, Scenario, Segment
 from scenarios.source import Pool
 from workflows.steps.train import train
 from workflows.steps.window import Window
 
 RESULTS = Path(__file__).parents[1] / "results"
 MODELS = RESULTS / "models"  # one for each data set and seed; kept, so that a resumed run goes on with the same ones
-
 LIKENESS = MODELS / "likeness"  # what the catalogues make of each data set
+
 
 @dataclass(frozen=True, eq=False)
 class World:
@@ -93,21 +93,24 @@ class Drifted:
     """The true ones."""
 
 
-def run_incident(world: World, policy: Policy | None = None) -> dict[str, Any]:
+def run_incident(world: World, policy: Policy | None = None, *, error_rate: float = 0.0) -> dict[str, Any]:
     """Send clean images, then corrupted ones until the incident rests. Returns what came of it; see the keys of `incident`."""
-    return incident(world, policy)[0]
+    return incident(world, policy, error_rate=error_rate)[0]
 
 
-def incident(world: World, policy: Policy | None = None) -> tuple[dict[str, Any], Drifted | None]:
+def incident(world: World, policy: Policy | None = None, *, error_rate: float = 0.0) -> tuple[dict[str, Any], Drifted | None]:
     """What came of an incident, and its records, if it was noticed.
 
     `questions` counts the batches of labels that were asked for, `deployed` the pipelines that were made live, for however short a time.
+    `error_rate`: share of the images that the person names wrongly, in [0, 1].
+
     `prepared` holds for each remedy that was prepared its accuracy on fresh drifted and clean images: what the choice could have been.
     """
     begun = time.monotonic()
     first = first_model(world.dataset, world.root, world.seed)
     segments = (Segment(records=500), Segment(corruption=world.corruption, until="closed", records=40_000))
-    scenario = Scenario(name=f"sudden_{world.corruption.replace('/', '_')}", segment=segments, dataset=world.dataset, seed=world.seed)
+    name, person = f"sudden_{world.corruption.replace('/', '_')}", Person(error_rate=error_rate)
+    scenario = Scenario(name=name, segment=segments, dataset=world.dataset, seed=world.seed, person=person)
     with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder, State(Path(folder)) as state:
         shutil.copytree(first, state.folder / "pipelines" / first.name)  # no link: a change that is adopted is kept beside the pipeline
         LIKENESS.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,11 @@
-"""The desk: a question has a deadline, a default, and takes at most one answer an item."""
+"""The desk: a question has a deadline, a default, and of each item one answer holds."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.desk import Desk
-from agents.messages import CloseQuestion
+from agents.messages import CloseQuestion, Label
 from tests.agents.helpers import DEPLOYMENT, INCIDENT, ask_choice, ask_labels, expired, incident_closed, kinds, offer
 
 
@@ -41,9 +43,65 @@ def test_the_last_item_closes_the_question(desk):
     assert (closed.outcome, closed.by, closed.to) == ("answered", "ann", "checker")
 
 
-def test_of_two_answers_about_one_item_the_first_holds_and_the_second_person_is_told(desk):
+def test_of_two_answers_about_one_item_the_first_holds_and_the_second_is_compared_with_it(desk):
     asked(desk, ask_labels()).receive(offer("q", "one", 1, by="ann"))
-    assert "has an answer already: one" in reason(desk.receive(offer("q", "two", 1, by="bob")))
+    [opinion] = desk.receive(offer("q", "two", 1, by="bob"))
+    assert kinds([opinion]) == ["SecondOpinion"] and (opinion.to, opinion.incident, opinion.question) == ("checker", INCIDENT, "q")
+    assert (opinion.first, opinion.second, opinion.agrees) == (Label(1, 1, "ann"), Label(1, 2, "bob"), False)
+    assert desk.questions["q"].answers == {1: "one"} and desk.questions["q"].open_items == (2,)
+
+
+def test_two_who_name_the_same_class_agree(desk):
+    asked(desk, ask_labels()).receive(offer("q", "none of these", 1, by="ann"))
+    assert desk.receive(offer("q", "none of these", 1, by="bob"))[0].agrees
+
+
+def test_a_third_person_is_compared_with_the_first(desk):
+    asked(desk, ask_labels()).receive(offer("q", "one", 1, by="ann"))
+    desk.receive(offer("q", "two", 1, by="bob"))
+    [opinion] = desk.receive(offer("q", "one", 1, by="cem"))
+    assert (opinion.first.by, opinion.second.by, opinion.agrees) == ("ann", "cem", True)
+
+
+@pytest.mark.parametrize("by", ["ann", "bob"])
+def test_nobody_speaks_twice_of_one_item(desk, by):
+    asked(desk, ask_labels()).receive(offer("q", "one", 1, by="ann"))
+    desk.receive(offer("q", "two", 1, by="bob"))
+    assert "has an answer already: one" in reason(desk.receive(offer("q", "zero", 1, by=by, number=1)))
+
+
+@pytest.mark.parametrize(("first", "second"), [("skip", "one"), ("one", "unsure"), ("unsure", "unsure")])
+def test_who_does_not_say_what_it_is_neither_agrees_nor_disagrees(desk, first, second):
+    asked(desk, ask_labels()).receive(offer("q", first, 1, by="ann"))
+    assert f"has an answer already: {first}" in reason(desk.receive(offer("q", second, 1, by="bob")))
+
+
+def test_a_second_answer_that_is_no_class_is_refused_with_those_that_are(desk):
+    asked(desk, ask_labels()).receive(offer("q", "one", 1, by="ann"))
+    assert "is neither a class" in reason(desk.receive(offer("q", "seven", 1, by="bob")))
+
+
+offers = st.tuples(st.sampled_from(("ann", "bob", "cem")), st.integers(1, 4), st.sampled_from(("zero", "one", "two", "none of these", "skip", "unsure")))
+
+
+@given(st.lists(offers, max_size=40))
+def test_whoever_says_what_in_which_order_labels_are_the_first_answers_and_each_offer_has_one_outcome(said):
+    desk = asked(Desk(DEPLOYMENT), ask_labels(items=(1, 2, 3)))
+    first, spoken, labels = {}, set(), {}
+    for number, (by, seq, answer) in enumerate(said):
+        before = len(first) == 3  # then the question is closed
+        outcomes = [one for one in desk.receive(offer("q", answer, seq, by=by, number=number)) if kinds([one]) != ["QuestionClosed"]]
+        [outcome] = outcomes
+        if before or seq == 4:
+            assert kinds([outcome]) == ["AnswerRefused"]
+        elif seq not in first:
+            first[seq], labels[seq] = answer, outcome.label
+            spoken.add((seq, by))
+        elif (seq, by) in spoken or "skip" in (answer, first[seq]) or "unsure" in (answer, first[seq]):
+            assert kinds([outcome]) == ["AnswerRefused"]
+        else:
+            spoken.add((seq, by))
+            assert outcome.first == labels[seq] and outcome.second.by == by and outcome.agrees == (answer == first[seq])
 
 
 def test_an_item_that_was_not_asked_about_is_refused(desk):

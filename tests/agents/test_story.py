@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from agents.board import Board
-from agents.messages import KINDS, AnswerRefused, EvidenceUpdated, IncidentOpened, RemedyChosen, Tick
+from agents.messages import KINDS, AnswerRefused, EvidenceUpdated, IncidentOpened, Label, RemedyChosen, SecondOpinion, Tick
 from agents.planner import Planner
 from agents.policy import Policy
 from agents.story import line, table, tell
@@ -113,6 +113,15 @@ def test_who_answered_learns_whether_the_answer_was_taken_and_why_not(board):
     refused = AnswerRefused(id="r", cause="offer-1", question="q", by="ann", reason="too late")
     told(board, refused, msgspec.structs.replace(given("q", 1, 0), cause="offer-2"), msgspec.structs.replace(chosen("q", "approve"), cause="offer-3"))
     assert [board.outcome_of(offer, timeout=0) for offer in ("offer-1", "offer-2", "offer-3", "offer-4")] == ["too late", "", "", None]
+
+
+def test_how_often_two_people_agree_is_counted_and_disagreement_is_told(board):
+    bob = [SecondOpinion(id=f"s{label}", cause=f"offer-{label}", question="q", first=Label(1, 0, "ann"), second=Label(1, label, "bob")) for label in (0, 2)]
+    told(board, *bob)
+    status = board.status()
+    assert (status.compared, status.agreed) == (2, 1)
+    assert [text for _, text in board.events(after=0)] == ["bob and ann agree on record 1", "bob and ann disagree on record 1: the answer of ann holds"]
+    assert [board.outcome_of(offer, timeout=0) for offer in ("offer-0", "offer-2")] == ["", ""]
 
 
 def test_an_answer_that_came_when_others_were_enough_is_no_news(board):

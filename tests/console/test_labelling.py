@@ -93,11 +93,22 @@ def test_what_others_have_answered_is_passed_over():
     assert session.state == "done"
 
 
-def test_a_held_answer_is_dropped_when_somebody_else_was_quicker():
+def test_a_held_answer_still_goes_out_when_somebody_else_was_quicker_so_that_both_are_compared():
     session = LabellingSession(labels())
     session.press("7")
     session.update(labels(answers={12: "1"}))
-    assert session.held is None and session.item == 15
+    assert session.item == 15 and "your 7 is compared with that" in session.note
+    session.note = ""
+    session.update(labels(answers={12: "1"}))
+    assert session.note == ""
+    assert session.press("3") == [Offer(12, "7")]
+
+
+def test_a_held_unsure_is_dropped_when_somebody_else_was_quicker():
+    session = LabellingSession(labels())
+    session.press("u")
+    session.update(labels(answers={12: "1"}))
+    assert session.held is None and session.item == 15 and "your unsure was not needed" in session.note
     assert session.press("3") == []
 
 

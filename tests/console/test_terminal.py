@@ -120,16 +120,27 @@ def test_a_cluster_that_ends_takes_the_terminal_back_before_the_next_question_ha
         assert talk.run() == "over"
 
 
-def test_an_answer_that_comes_second_is_refused_and_the_rest_goes_on(state, images):
+def test_an_unsure_that_comes_second_is_refused_and_the_rest_goes_on(state, images):
     with Office(state, images, rival={12: "1"}) as office:
         talk = Talk(office)
         talk.when(lambda: talk.reading, office.ask_labels)
-        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7"))
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("u"))
         talk.when(lambda: talk.terminal._keys.held, lambda: talk.keyboard.send_text("3"))
         talk.when(lambda: "record 12 has an answer already: 1" in talk.terminal._keys.note, lambda: talk.keyboard.send_text("55"))
         talk.when(lambda: office.closed and not talk.labelling, lambda: None)
         talk.run()
     assert office.taken == [(12, 1), (15, 3), (19, 5), (23, 5)] and "3 handed in" in talk.printed.getvalue()
+
+
+def test_an_answer_that_comes_second_is_compared_with_the_first(state, images):
+    with Office(state, images, rival={12: "1"}) as office:
+        talk = Talk(office)
+        talk.when(lambda: talk.reading, office.ask_labels)
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("73155"))
+        talk.when(lambda: office.closed and not talk.labelling, lambda: None)
+        talk.run()
+    assert office.taken == [(12, 1), (15, 3), (19, 1), (23, 5)] and office.board.status().compared == 1
+    assert "ana and bob disagree on record 12: the answer of bob holds" in talk.printed.getvalue()
 
 
 def test_an_expected_change_closes_the_question(office, talk):

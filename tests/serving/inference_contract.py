@@ -27,7 +27,7 @@ class InferenceContract:
 
     def test_each_answer_carries_label_probabilities_trust_version_and_record_number(self, inference, tmp_path):
         ready(inference, tmp_path)
-        answers = inference.infer(np.concatenate([image(0.1), image(0.9), image(0.68)]))
+        answers = inference.infer(np.concatenate([image(0.1), image(0.9), image(0.6)]))
         assert answers.labels.tolist() == [0, 2, 1]
         assert answers.seqs.tolist() == [1, 2, 3]
         assert answers.version == "first-1"
@@ -36,6 +36,12 @@ class InferenceContract:
         assert answers.trust[0] > 0.95
         assert 0.5 < answers.trust[2] < answers.trust[0]
         assert answers.trust.dtype == answers.probabilities.dtype == np.float32
+
+    def test_behind_a_gate_trust_is_of_the_image_as_it_was_answered_and_not_as_it_came(self, inference, tmp_path):
+        ready(inference, tmp_path, remedy="filter", gate_threshold=0.7)
+        answers = inference.infer(np.concatenate([image(0.1), image(0.9)]))  # the filter turns bright into dark
+        assert answers.labels.tolist() == [0, 0]
+        assert answers.trust.min() > 0.95
 
     def test_uint8_images_are_answered_like_the_same_images_as_floats(self, inference, tmp_path):
         ready(inference, tmp_path)

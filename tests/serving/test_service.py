@@ -11,7 +11,7 @@ from tests.serving.inference_contract import CAPACITY, InferenceContract, ready
 from tests.serving.tiny import image, write_pipeline
 from workflows.serving.log import Ring
 from workflows.serving.service import Service
-from workflows.serving.trust import Trust
+from workflows.serving.trust import CAP, LEVEL, NEIGHBOURS, SHRINKAGE, Trust
 
 
 class TestService(InferenceContract):
@@ -73,14 +73,28 @@ def test_a_ring_keeps_exactly_the_newest_rows(capacity, batches):
         assert rows["y"][:, 1].tolist() == [-v for v in kept]
 
 
-def test_trust_is_the_plain_ratio_of_distances_to_the_nearest_latents():
+def test_trust_is_the_ratio_of_mean_distances_to_the_nearest_latents_by_direction_and_in_spreads_of_a_class():
     rng = np.random.default_rng(0)
-    latents, labels = rng.normal(size=(40, 5)).astype(np.float32), rng.integers(0, 3, 40)
-    points, predicted = rng.normal(size=(20, 5)).astype(np.float32), rng.integers(0, 3, 20)
-    distance = np.linalg.norm(points[:, None] - latents[None], axis=2)
-    mine = np.where(labels[None] == predicted[:, None], distance, np.inf).min(1)
-    other = np.where(labels[None] != predicted[:, None], distance, np.inf).min(1)
-    np.testing.assert_allclose(Trust(latents, labels, 3)(points, predicted), other / (other + mine), rtol=1e-3)
+    classes, each = 4, CAP // 4
+    labels = np.repeat(np.arange(classes), each)
+    latents = (rng.normal(size=(classes, 5))[labels] + rng.normal(size=(len(labels), 5)) * [0.1, 1, 1, 5, 1]).astype(np.float32)
+    points, predicted = rng.normal(size=(20, 5)).astype(np.float32), rng.integers(0, classes, 20)
+    covariance = np.mean([np.cov(latents[labels == label].T, bias=True) for label in range(classes)], axis=0)
+    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / 5 * np.eye(5)
+    root = np.linalg.cholesky(np.linalg.inv(shrunk))
+    level = LEVEL * np.median(np.linalg.norm(latents @ root, axis=1))
+
+    def direction(vectors):
+        longer = np.column_stack([vectors @ root, np.full(len(vectors), level)])
+        return longer / np.linalg.norm(longer, axis=1, keepdims=True)
+
+    expected = []
+    for point, mine in zip(direction(points), predicted, strict=True):
+        away = np.linalg.norm(direction(latents) - point, axis=1)
+        mean = [np.sort(away[labels == label])[:NEIGHBOURS].mean() for label in range(classes)]
+        other = min(mean[label] for label in range(classes) if label != mine)
+        expected.append(other / (other + mean[mine]))
+    np.testing.assert_allclose(Trust(latents, labels, classes)(points, predicted), expected, rtol=1e-3)
 
 
 def test_trust_stays_in_bounds_where_classes_are_missing_or_points_coincide():

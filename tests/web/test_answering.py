@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from agents.messages import AnswerOffered, ChoiceMade, UndoAsked
+from agents.messages import AnswerOffered, ChoiceMade, SecondOpinion, UndoAsked
 from agents.web.png import size_of
 from agents.web.seats import HOLD_SECONDS, Seats
 
@@ -74,23 +74,25 @@ def test_the_other_is_told_when_somebody_answered_first(office, person):
     assert office.taken == [(12, 3)]
 
 
-def test_who_was_slower_with_a_held_answer_is_told_too(office, person):
+def test_who_was_slower_with_a_held_answer_is_told_and_both_are_compared(office, person):
     office.ask_labels()
     ana, bob = person("ana"), person("bob")
     ana.press("7", 12)
     bob.press("3", 12)
     bob.press("4", 15)
     told = ana.get("/seat/digits-1/audit")
-    assert note(told) == "somebody else was quicker with the last one; your 7 was not needed"
+    assert note(told) == "somebody else was quicker with the last one; your 7 is compared with that; 7 for the last one"
     ana.press("1", 15)
     ana.press("1", 19)
     assert (12, 7) not in office.taken and (12, 3) in office.taken
+    [opinion] = [one for one in office.messages if isinstance(one, SecondOpinion)]
+    assert (opinion.first.by, opinion.second.by, opinion.agrees) == ("bob", "ana", False)
 
 
 def test_an_answer_that_the_desk_refuses_is_told_with_its_reason(office, ana):
     office.ask_labels()
     office.rival = {12: "3"}  # bob answers just before
-    ana.press("7", 12)
+    ana.press("u", 12)
     assert "record 12 has an answer already: 3" in note(ana.press("1", 15)) or "record 12 has an answer already: 3" in note(ana.get("/seat/digits-1/audit"))
     assert office.taken == [(12, 3)]
 
