@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.networks.classifier import Classifier, load_classifier, save_classifier
-from models.networks.filter import Filter, load_filter, save_filter
-from models.pipeline import Manifest, Pipeline, write_manifest
+from models.networks.filter import load_filter, save_filter
+from models.networks.route import RouteModules, routed
+from models.pipeline import MANIFEST, Manifest, Pipeline, Route, write_manifest
 from models.reference import Reference
 from models.remedies.gate import Gate
 
@@ -27,17 +28,18 @@ class Modules(NamedTuple):
     """The torch modules of a pipeline, frozen, as training continues from them."""
 
     classifier: Classifier
-    filter: Filter | None
-    adapted: Classifier | None
-    gate: nn.Module | None
+    routes: tuple[RouteModules, ...] = ()
 
 
 def save_pipeline(
     folder: Path, classifier: Classifier, *, reference: Reference, name: str, version: str, classes: tuple[str, ...],
-    filter: Filter | None = None, adapted: Classifier | None = None, gate: nn.Module | None = None,  # noqa: A002 - the manifest's word
-    gate_threshold: float | None = None, parent: str | None = None, remedy: str | None = None,
+    routes: tuple[RouteModules, ...] = (), parent: str | None = None, remedy: str | None = None,
 ) -> Manifest:
     """Write a pipeline: ONNX files with a dynamic batch, safetensors beside them, reference and manifest.
+
+    Parameters
+    ----------
+    routes : oldest first; the newest that takes an image answers it.
 
     Raises
     ------
@@ -47,35 +49,57 @@ def save_pipeline(
     folder.mkdir(parents=True, exist_ok=True)
     shape = (classifier.channels, classifier.size, classifier.size)
     images = torch.rand(3, *shape)
-    for role, network in (("classifier", classifier), ("adapted", adapted)):
-        if network is not None:
-            save_classifier(network, folder / f"{role}.safetensors")
-            _export(network, (images,), folder / f"{role}.onnx", ["images"], ["logits", "early", "latent"])
-    if filter is not None:
-        save_filter(filter, folder / "filter.safetensors")
-        _export(filter, (images,), folder / "filter.onnx", ["images"], ["filtered"])
-    if gate is not None:
-        with torch.no_grad():
-            answer = classifier(images)
-        save_file({key: value.contiguous() for key, value in gate.state_dict().items()}, folder / "gate.safetensors")
-        _export(gate, (answer.early, answer.latent), folder / "gate.onnx", ["early", "latent"], ["score"])
+    _save_classifier(classifier, images, folder / "classifier.onnx")
+    written = tuple(_save_route(folder, number, route, classifier, images) for number, route in enumerate(routes, 1))
     reference.save(folder / "reference.npz")
-    manifest = write_manifest(
-        folder, name=name, version=version, input=shape, classes=classes, filter="filter.onnx" if filter is not None else None,
-        adapted="adapted.onnx" if adapted is not None else None, gate="gate.onnx" if gate is not None else None,
-        gate_threshold=gate_threshold, parent=parent, remedy=remedy,
-    )
-    _check_parity(folder, Modules(classifier, filter, adapted, gate), gate_threshold, images)
+    manifest = write_manifest(folder, name=name, version=version, input=shape, classes=classes, routes=written, parent=parent, remedy=remedy)
+    _check_parity(folder, Modules(classifier, routes), images)
     return manifest
 
 
 def load_modules(folder: Path) -> Modules:
-    """Read the torch modules of a pipeline folder. Raises OSError or ValueError when the safetensors are missing or damaged."""
-    filter_, adapted, gate = (folder / f"{role}.safetensors" for role in ("filter", "adapted", "gate"))
-    return Modules(
-        load_classifier(folder / "classifier.safetensors"), load_filter(filter_) if filter_.exists() else None,
-        load_classifier(adapted) if adapted.exists() else None, _load_gate(gate) if gate.exists() else None,
+    """Read the torch modules of a pipeline folder.
+
+    Raises OSError or ValueError when the safetensors are missing or damaged, `PipelineError` when the manifest is.
+    """
+    manifest = Manifest.parse((folder / MANIFEST).read_bytes())
+    return Modules(load_classifier(_weights(folder, manifest.classifier)), tuple(_load_route(folder, route) for route in manifest.routes))
+
+
+def _save_classifier(classifier: Classifier, images: Tensor, path: Path) -> None:
+    save_classifier(classifier, path.with_suffix(".safetensors"))
+    _export(classifier, (images,), path, ["images"], ["logits", "early", "latent"])
+
+
+def _save_route(folder: Path, number: int, route: RouteModules, classifier: Classifier, images: Tensor) -> Route:
+    filter_, adapted, gate = (f"{role}-{number}.onnx" for role in ("filter", "adapted", "gate"))
+    if route.filter is not None:
+        save_filter(route.filter, _weights(folder, filter_))
+        _export(route.filter, (images,), folder / filter_, ["images"], ["filtered"])
+    if route.adapted is not None:
+        _save_classifier(route.adapted, images, folder / adapted)
+    if route.gate is not None:
+        with torch.no_grad():
+            answer = classifier(images)
+        save_file({key: value.contiguous() for key, value in route.gate.state_dict().items()}, _weights(folder, gate))
+        _export(route.gate, (answer.early, answer.latent), folder / gate, ["early", "latent"], ["score"])
+    return Route(
+        gate=gate if route.gate else None, gate_threshold=route.gate_threshold, filter=filter_ if route.filter else None,
+        adapted=adapted if route.adapted else None, drift=route.drift,
     )
+
+
+def _load_route(folder: Path, route: Route) -> RouteModules:
+    return RouteModules(
+        load_filter(_weights(folder, route.filter)) if route.filter else None,
+        load_classifier(_weights(folder, route.adapted)) if route.adapted else None,
+        _load_gate(_weights(folder, route.gate)) if route.gate else None, route.gate_threshold, route.drift,
+    )
+
+
+def _weights(folder: Path, file: str) -> Path:
+    """Where the weights of an ONNX file's module stand."""
+    return (folder / file).with_suffix(".safetensors")
 
 
 def _load_gate(path: Path) -> nn.Module:
@@ -97,14 +121,8 @@ def _export(module: nn.Module, arguments: tuple[Tensor, ...], path: Path, inputs
 
 
 @torch.no_grad()
-def _check_parity(folder: Path, modules: Modules, threshold: float | None, images: Tensor) -> None:
-    raw = modules.classifier(images)
-    shown = images if modules.filter is None else modules.filter(images)
-    routed = (modules.adapted or modules.classifier)(shown).logits
-    inside = torch.ones(len(images), dtype=torch.bool)
-    if modules.gate is not None and threshold is not None:
-        inside = modules.gate(raw.early, raw.latent) > threshold
-    expected = torch.where(inside[:, None], routed, raw.logits).numpy()
+def _check_parity(folder: Path, modules: Modules, images: Tensor) -> None:
+    expected = routed(modules.classifier, modules.routes, images).numpy()
     found = Pipeline.load(folder).run(np.ascontiguousarray(images.numpy())).logits
     off = float(np.abs(found - expected).max())
     if off > TOLERANCE * max(1.0, float(np.abs(expected).max())):

@@ -1,7 +1,11 @@
 """A pipeline is a folder of ONNX files with a manifest; this loads one, checks it and answers with it.
 
-    raw images -> classifier -> early, latent -> gate -> kept:   the first answer stands
-                                                     `-> routed: filter (if any) -> adapted classifier (or the same) -> answer
+    raw images -> classifier -> early, latent -> newest gate -> routed: filter (if any) -> adapted classifier (or the same) -> answer
+                                                     `-> the gate before -> routed: ...
+                                                             `-> kept by all: the first answer stands
+
+A pipeline has as many routes as drifts that it serves, each with a gate, and the newest whose gate takes an image answers it: a gate was
+fitted to tell its drift from clean images and from the drifts before it, and knows nothing of those that came later (decision 0007).
 
 The folder holds `manifest.json`, the ONNX files that it names and `reference.npz`. Every file is listed with its SHA-256, so
 a damaged or half-copied folder is refused before it can answer anything. This module needs numpy and onnxruntime, nothing
@@ -25,6 +29,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 MANIFEST = "manifest.json"
+TAIL = ("logits", "early", "latent")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 
 
@@ -33,18 +38,49 @@ class PipelineError(Exception):
 
 
 @dataclass(frozen=True)
+class Route:
+    """One way past the first answer, for the images that its gate scores above the threshold; without a gate, for all.
+
+    `gate`, `filter` and `adapted` are file names; `drift` is the known drift of the reference that this route serves, such as "drift0".
+    """
+
+    gate: str | None = None
+    gate_threshold: float | None = None
+    filter: str | None = None
+    adapted: str | None = None
+    drift: str | None = None
+
+    def files(self) -> dict[str, str]:
+        """Role to file name, for the files that this route has."""
+        roles = {"gate": self.gate, "filter": self.filter, "adapted": self.adapted}
+        return {role: file for role, file in roles.items() if file is not None}
+
+    def check(self, key: str) -> None:
+        """Raise `PipelineError` unless this is a route; `key` is where it stands in the manifest."""
+        for role in ("gate", "filter", "adapted", "drift"):
+            if getattr(self, role) is not None:
+                _is_name(f"{key}.{role}", getattr(self, role))
+        if (self.gate is None) != (self.gate_threshold is None):
+            raise PipelineError(f"{MANIFEST}: gate and gate_threshold of {key} go together; got {self.gate!r} and {self.gate_threshold!r}")
+        if self.gate_threshold is not None and (not isinstance(self.gate_threshold, int | float) or isinstance(self.gate_threshold, bool)):
+            raise PipelineError(f"{MANIFEST}: gate_threshold of {key} is {self.gate_threshold!r}; expected a number")
+        if self.filter is None and self.adapted is None:
+            raise PipelineError(f"{MANIFEST}: {key} leads to a filter or an adapted classifier, and both are null")
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says. File names are plain names inside the folder; `files` maps each one to its SHA-256."""
+    """What `manifest.json` says. File names are plain names inside the folder; `files` maps each one to its SHA-256.
+
+    `routes` stand in the order in which they were made, oldest first.
+    """
 
     name: str
     version: str
     input: tuple[int, int, int]
     classes: tuple[str, ...]
     classifier: str
-    filter: str | None
-    adapted: str | None
-    gate: str | None
-    gate_threshold: float | None
+    routes: tuple[Route, ...]
     reference: str
     files: Mapping[str, str]
     parent: str | None
@@ -57,12 +93,14 @@ class Manifest:
             data = json.loads(text)
         except ValueError as error:
             raise PipelineError(f"{MANIFEST} is not JSON ({error}); write it with models.pipeline.write_manifest(folder, ...)") from error
+        data = _with_routes(data)
         known = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or set(data) != known:
             got = set(data) if isinstance(data, dict) else set()
             wrong = f"missing keys {sorted(known - got)}, unknown keys {sorted(got - known)}"
             raise PipelineError(f"{MANIFEST}: {wrong}; expected {sorted(known)}")
-        manifest = cls(**{**data, "input": _shape(data["input"]), "classes": _classes(data["classes"])})
+        parsed = {"input": _shape(data["input"]), "classes": _classes(data["classes"]), "routes": _routes(data["routes"])}
+        manifest = cls(**{**data, **parsed})
         manifest._check()
         return manifest
 
@@ -82,17 +120,20 @@ class Manifest:
             _is_name(key, file)
             if file not in self.files:
                 raise PipelineError(f"{MANIFEST}: {key} is {file!r}, which has no digest in files {sorted(self.files)}")
-        if (self.gate is None) != (self.gate_threshold is None):
-            raise PipelineError(f"{MANIFEST}: gate and gate_threshold go together; got {self.gate!r} and {self.gate_threshold!r}")
-        if self.gate_threshold is not None and not isinstance(self.gate_threshold, int | float):
-            raise PipelineError(f"{MANIFEST}: gate_threshold is {self.gate_threshold!r}; expected a number")
-        if self.gate is not None and self.filter is None and self.adapted is None:
-            raise PipelineError(f"{MANIFEST}: a gate routes images to a filter or an adapted classifier, and both are null")
+        for number, route in enumerate(self.routes):
+            route.check(f"routes[{number}]")
+            if number and route.gate is None:
+                raise PipelineError(f"{MANIFEST}: routes[{number}] has no gate, so those before it would never be asked; only the first may lack one")
 
     def _roles(self) -> dict[str, str]:
-        """Role to file name, for the files that this pipeline has: classifier and reference always, the rest if not null."""
-        roles = {key: getattr(self, key) for key in ("classifier", "reference", "filter", "adapted", "gate")}
-        return {key: file for key, file in roles.items() if file is not None or key in ("classifier", "reference")}
+        """Role to file name, for the files that this pipeline has: classifier and reference always, and those of its routes."""
+        routes = {f"routes[{n}].{role}": file for n, route in enumerate(self.routes) for role, file in route.files().items()}
+        return {"classifier": self.classifier, "reference": self.reference, **routes}
+
+    @property
+    def gated(self) -> bool:
+        """Whether images take another path than the classifier's, each through a gate."""
+        return bool(self.routes) and all(route.gate is not None for route in self.routes)
 
 
 @dataclass(frozen=True)
@@ -104,6 +145,44 @@ class Output:
     latent: Floats  # [n, d]
     final_latent: Floats  # [n, d]
     routed: NDArray[np.bool_]  # [n]
+
+
+class _Path:
+    """The loaded networks of one route."""
+
+    def __init__(self, files: Mapping[str, bytes], route: Route, classifier: Any) -> None:
+        self.route = route
+        self.gate = _session(files, route.gate, ("early", "latent"), ("score",)) if route.gate else None
+        self.filter = _session(files, route.filter, ("images",), ("filtered",)) if route.filter else None
+        self.adapted = _session(files, route.adapted, ("images",), TAIL) if route.adapted else None
+        self._classifier = self.adapted or classifier
+
+    def takes(self, early: Floats, latent: Floats) -> NDArray[np.bool_]:
+        """Which images this route asks for, bool [n]."""
+        if self.gate is None:
+            return np.ones(len(early), bool)
+        (score,) = self.gate.run(None, {"early": early, "latent": latent})
+        return np.asarray(score > self.route.gate_threshold)
+
+    def answer(self, images: Floats) -> tuple[Floats, Floats]:
+        """Logits [n, k] and latents [n, d] of images that take this route."""
+        if self.filter is not None:
+            (images,) = self.filter.run(None, {"images": images})
+        logits, _, latent = self._classifier.run(None, {"images": images})
+        return logits, latent
+
+    def probe(self, images: Floats, early: Floats, latent: Floats, logits: Floats) -> None:
+        """Raise `PipelineError` unless the networks fit two images and the classifier's answer to them."""
+        if self.gate is not None:
+            (score,) = self.gate.run(None, {"early": early, "latent": latent})
+            _has_shape(str(self.route.gate), "score", score, (2,))
+        if self.filter is not None:
+            (filtered,) = self.filter.run(None, {"images": images})
+            _has_shape(str(self.route.filter), "filtered", filtered, images.shape)
+        if self.adapted is not None:
+            new_logits, _, new_latent = self.adapted.run(None, {"images": images})
+            _has_shape(str(self.route.adapted), "logits", new_logits, logits.shape)
+            _has_shape(str(self.route.adapted), "latent", new_latent, latent.shape)
 
 
 class Pipeline:
@@ -122,11 +201,8 @@ class Pipeline:
                 wrong = f"SHA-256 {got[:12]}..., its manifest says {expected[:12]}...; copy the folder again"
                 raise PipelineError(f"{file!r} of pipeline {self.name!r} is damaged: {wrong}")
         m = self.manifest
-        tail = ("logits", "early", "latent")
-        self._classifier = _session(files, m.classifier, ("images",), tail)
-        self._filter = _session(files, m.filter, ("images",), ("filtered",)) if m.filter else None
-        self._adapted = _session(files, m.adapted, ("images",), tail) if m.adapted else None
-        self._gate = _session(files, m.gate, ("early", "latent"), ("score",)) if m.gate else None
+        self._classifier = _session(files, m.classifier, ("images",), TAIL)
+        self._newest_first = tuple(_Path(files, route, self._classifier) for route in reversed(m.routes))
         self.fit_latent, self.fit_labels = _reference(files[m.reference], m.reference)
         self._probe()
 
@@ -151,21 +227,16 @@ class Pipeline:
             expected = ["n >= 1", *self.manifest.input]
             raise PipelineError(f"images are {images.dtype} {list(images.shape)}; pipeline {self.name!r} expects float32 {expected}")
         logits, early, latent = self._classifier.run(None, {"images": images})
-        if self._filter is None and self._adapted is None:
-            return Output(logits, early, latent, latent, np.zeros(len(images), bool))
-        if self._gate is None:
-            routed = np.ones(len(images), bool)
-        else:
-            (score,) = self._gate.run(None, {"early": early, "latent": latent})
-            routed = score > self.manifest.gate_threshold
-            if not routed.any():
-                return Output(logits, early, latent, latent, routed)
-        chosen = images[routed]
-        if self._filter is not None:
-            (chosen,) = self._filter.run(None, {"images": chosen})
-        new_logits, _, new_latent = (self._adapted or self._classifier).run(None, {"images": chosen})
-        final_logits, final_latent = logits.copy(), latent.copy()
-        final_logits[routed], final_latent[routed] = new_logits, new_latent
+        final_logits, final_latent, routed = logits, latent, np.zeros(len(images), bool)
+        for path in self._newest_first:
+            inside = path.takes(early, latent) & ~routed
+            if inside.any():
+                if final_logits is logits:
+                    final_logits, final_latent = logits.copy(), latent.copy()
+                final_logits[inside], final_latent[inside] = path.answer(images[inside])
+                routed |= inside
+                if routed.all():
+                    break
         return Output(final_logits, early, latent, final_latent, routed)
 
     def _probe(self) -> None:
@@ -177,16 +248,8 @@ class Pipeline:
             _has_shape(self.manifest.classifier, "logits", logits, (2, k))
             _has_shape(self.manifest.classifier, "early", early, (2, early.shape[-1]))
             _has_shape(self.manifest.classifier, "latent", latent, (2, d))
-            if self._gate is not None:
-                (score,) = self._gate.run(None, {"early": early, "latent": latent})
-                _has_shape(str(self.manifest.gate), "score", score, (2,))
-            if self._filter is not None:
-                (images,) = self._filter.run(None, {"images": images})
-                _has_shape(str(self.manifest.filter), "filtered", images, (2, *self.manifest.input))
-            if self._adapted is not None:
-                logits, early, latent = self._adapted.run(None, {"images": images})
-                _has_shape(str(self.manifest.adapted), "logits", logits, (2, k))
-                _has_shape(str(self.manifest.adapted), "latent", latent, (2, d))
+            for path in self._newest_first:
+                path.probe(images, early, latent, logits)
         except PipelineError:
             raise
         except Exception as error:  # onnxruntime raises a family of its own classes, all directly under Exception
@@ -219,10 +282,7 @@ def write_manifest(
     input: tuple[int, int, int],  # noqa: A002 - the manifest's own key
     classes: tuple[str, ...],
     classifier: str = "classifier.onnx",
-    filter: str | None = None,  # noqa: A002 - the manifest's own key
-    adapted: str | None = None,
-    gate: str | None = None,
-    gate_threshold: float | None = None,
+    routes: tuple[Route, ...] = (),
     reference: str = "reference.npz",
     parent: str | None = None,
     remedy: str | None = None,
@@ -232,16 +292,14 @@ def write_manifest(
     `input` is [channels, height, width]; `parent` is the name of the pipeline that this one was made from by `remedy`.
     """
     folder, digests = Path(folder), {}
-    for file in (classifier, filter, adapted, gate, reference):
-        if file is None:
-            continue
+    for file in (classifier, reference, *(file for route in routes for file in route.files().values())):
         try:
             digests[file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         except OSError as error:
             raise PipelineError(f"write {folder / file} before its manifest ({error.strerror})") from error
     manifest = Manifest(
-        name=name, version=version, input=_shape(input), classes=_classes(classes), classifier=classifier, filter=filter, adapted=adapted,
-        gate=gate, gate_threshold=gate_threshold, reference=reference, files=digests, parent=parent, remedy=remedy,
+        name=name, version=version, input=_shape(input), classes=_classes(classes), classifier=classifier, routes=routes,
+        reference=reference, files=digests, parent=parent, remedy=remedy,
     )  # fmt: skip
     manifest._check()  # noqa: SLF001 - same module
     text = json.dumps(asdict(manifest), indent=1)
@@ -286,6 +344,23 @@ def _has_shape(file: str, output: str, array: NDArray[Any], shape: tuple[int, ..
 def _is_name(key: str, value: object) -> None:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise PipelineError(f"{MANIFEST}: {key} is {value!r}; expected 1 to 128 letters, digits and . _ + - (a plain name, no folder)")
+
+
+def _with_routes(data: object) -> object:
+    """Read a manifest from before there were routes: its one gate, filter and adapted classifier are one."""
+    before = {"gate", "gate_threshold", "filter", "adapted"}
+    if not isinstance(data, dict) or "routes" in data or not before <= set(data):
+        return data
+    route = {key: data[key] for key in before} | {"drift": None}
+    is_one = route["filter"] is not None or route["adapted"] is not None
+    return {key: value for key, value in data.items() if key not in before} | {"routes": [route] if is_one else []}
+
+
+def _routes(value: object) -> tuple[Route, ...]:
+    known = {field.name for field in fields(Route)}
+    if not isinstance(value, list) or not all(isinstance(one, dict) and set(one) == known for one in value):
+        raise PipelineError(f"{MANIFEST}: routes is {value!r}; expected a list (perhaps empty) of objects with the keys {sorted(known)}")
+    return tuple(Route(**one) for one in value)
 
 
 def _shape(value: object) -> tuple[int, int, int]:

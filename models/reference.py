@@ -233,6 +233,19 @@ class Reference:
         drift = Component(f"drift{len(self.drifts)}", first[0::2], second[0::2], first[1::2], second[1::2])
         return replace(self, drifts=(*self.drifts, drift))
 
+    def without(self, drift: str) -> "Reference":
+        """Return a reference that no longer knows the drift of this name; later ones move up, so that numbers stay without a gap.
+
+        Raises
+        ------
+        BadReferenceError
+            When there is no such drift.
+        """
+        kept = [one for one in self.drifts if one.name != drift]
+        if len(kept) == len(self.drifts):
+            raise BadReferenceError(f"there is no known drift {drift!r}; this reference knows {[one.name for one in self.drifts]}")
+        return replace(self, drifts=tuple(replace(one, name=f"drift{number}") for number, one in enumerate(kept)))
+
     @cached_property
     def _early_scale(self) -> tuple[Floats, Floats]:
         return _scale(self.fit_early)

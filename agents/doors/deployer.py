@@ -53,7 +53,7 @@ class Deployer:
         manifest = self._shelf.manifest(pipeline)
         return {
             "pipeline": pipeline, "previous": previous, "reference": str(self._shelf.reference(pipeline)), "base": self._shelf.base(pipeline),
-            "gated": manifest.gate is not None, "since": self._inference.stats().last + 1, "version": self._shelf.version(pipeline), "reason": reason,
+            "gated": manifest.gated, "since": self._inference.stats().last + 1, "version": self._shelf.version(pipeline), "reason": reason,
         }
 
     def record(self, request: Message) -> list[Message]:

@@ -33,10 +33,19 @@ class Shelf:
     def base(self, name: str) -> str:
         """What is left when everything behind gates is taken out: the ungated pipeline that `name` descends from."""
         manifest = self.manifest(name)
-        while manifest.gate is not None and manifest.parent is not None:
+        while manifest.gated and manifest.parent is not None:
             name = manifest.parent
             manifest = self.manifest(name)
         return name
+
+    def forgets(self, name: str, live: str) -> bool:
+        """Whether `live` has routes and `name` was not made from it, so that going over to `name` would lose them."""
+        if name == live or not self.manifest(live).routes:
+            return False
+        parent = self.manifest(name).parent
+        while parent is not None and parent != live:
+            parent = self.manifest(parent).parent
+        return parent is None
 
     def note_version(self, name: str, version: str) -> None:
         """Keep under which version the registry has a pipeline."""

@@ -9,6 +9,7 @@ from typing import Any
 from agents.doors.shelf import Shelf
 from agents.messages import Message, PrepareRemedy, RemedyPrepared
 from agents.switchboard import answer_to
+from models.pipeline import PipelineError
 from workflows.steps import prepare
 from workflows.tracking import Tracking
 
@@ -72,6 +73,8 @@ class Workshop:
 
     def _reuse(self, request: PrepareRemedy) -> Message:
         """A pipeline that helped before is ready as it is; what it costs is known from then."""
+        if self._shelf.forgets(request.pipeline, request.base):
+            raise PipelineError(f"{request.pipeline} lacks the routes of {request.base}: it would forget drifts that {request.base} serves")
         base, folder = self._shelf.folder(request.base), self._shelf.folder(request.pipeline)
         known = prepare.measure(base, folder, Path(request.window), self._dataset, self._root)
         return self._prepared(request, self._shelf.version(request.pipeline), known)

@@ -153,8 +153,8 @@ class Bench:
         seconds = time.monotonic() - begun
         with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder:
             save_pipeline(
-                Path(folder), candidate.classifier or self.classifier, filter=candidate.filter, adapted=candidate.adapted, gate=candidate.gate,
-                gate_threshold=candidate.gate_threshold, reference=Reference.load(self.first / "reference.npz"), name=candidate.name,
+                Path(folder), candidate.classifier or self.classifier, routes=candidate.routes,
+                reference=Reference.load(self.first / "reference.npz"), name=candidate.name,
                 version=candidate.name, classes=self.training.classes,
             )
             return self.score(Path(folder)) | {"seconds": seconds}

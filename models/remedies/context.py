@@ -1,6 +1,6 @@
 """What a remedy is prepared from, and what comes out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.exemplars import Exemplars
 from models.networks.classifier import Classifier
 from models.networks.filter import Filter
+from models.networks.route import RouteModules
 from models.networks.numerics import to_tensor
 from models.reference import Reference
 
@@ -48,6 +50,8 @@ class RemedyContext:
     """int64 [t]: what the person said."""
     named: tuple[str, float | None] | None = None
     """The corruption of the catalogue that the drifted images resemble and its severity (1 to 5; None if it has no degrees), if any."""
+    exemplars: Mapping[str, Exemplars] = field(default_factory=dict)
+    """By known drift of the reference: images of it, and what the live pipeline answers; a new classifier must not forget them."""
     seed: int = 0
     threads: int = 1
     """torch threads while preparing; one is best where remedies are prepared side by side."""
@@ -103,7 +107,7 @@ SMALLEST_DRIFT = 20
 
 @dataclass(frozen=True)
 class Candidate:
-    """A prepared remedy: the modules of a pipeline, as `models.export.save_pipeline` takes them.
+    """A prepared remedy: the modules of a pipeline; `routes` is what `models.export.save_pipeline` takes.
 
     `classifier` is the new classifier where the remedy replaces it, else None (the live one stays).
     """
@@ -116,6 +120,13 @@ class Candidate:
     gate_threshold: float | None = None
     notes: tuple[str, ...] = ()
     """What a person should know: how much the gate routes, which assumption was made."""
+
+    @property
+    def routes(self) -> tuple[RouteModules, ...]:
+        """The route that this remedy adds: one, or none where it replaces the classifier or does nothing."""
+        if self.filter is None and self.adapted is None:
+            return ()
+        return (RouteModules(self.filter, self.adapted, self.gate, self.gate_threshold),)
 
 
 class Prepare(Protocol):

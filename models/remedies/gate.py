@@ -4,7 +4,13 @@ A generic distance from clean data must be ready for every drift; when a remedy 
 hand, so the gate is fitted to tell exactly these from clean ones: a logistic regression on the standardised early and latent
 features and their squares (squares because a turn to the left and one to the right lie on opposite sides of clean data). Half of the
 calibration features helps to fit; the other half, unseen, sets the threshold so that about one clean image in a hundred is routed.
+
+Drifts that are known already, because an earlier route serves them or a person called them expected, are kept out in the same way:
+about one image in a hundred of each may be routed. Only where the new drift cannot be told from an earlier one, and the new remedy
+gives the answers that were given to that one before (or no remedy was needed there), may the gate take it over.
 """
+
+from collections.abc import Sequence
 
 from dataclasses import replace
 
@@ -16,18 +22,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from models.networks.classifier import Answer
+from models.networks.numerics import BATCH, to_tensor
+from models.networks.route import RouteModules
+from models.reference import Component
 from models.remedies.context import Candidate, RemedyContext
 from models.training import look
 
 CLEAN_ROUTED = 0.01
-"""Share of clean images that the gate may route by mistake."""
+"""Share of clean images, and of those of each known drift, that the gate may route by mistake."""
 
 REACH = 4.0
 """Standard deviations after which features are clipped: one wild feature must not decide alone."""
 
-
 CLEAR = 0.9
 """A gate that routes less of the drift than this is said to be unclear."""
+
+SAME = 0.99
+"""A remedy that answers this share of an earlier drift's images as before may take that drift over."""
 
 STEPS = 30
 """Iterations of the optimizer: more of them only separate further what is already apart."""
@@ -55,20 +66,41 @@ class Gate(nn.Module):
 
 def gated(context: RemedyContext, candidate: Candidate) -> Candidate:
     """Return the candidate with a gate in front of its filter or adapted classifier, and a note on what the gate routes."""
-    gate, threshold, routed = fit_gate(context, look(context.classifier, context.drifted))
-    note = f"the gate routes {routed:.1%} of the drifted images it was fitted on, and about {CLEAN_ROUTED:.0%} or less of clean ones"
+    drifted, known = look(context.classifier, context.drifted), context.reference.drifts
+    gate, threshold, routed = fit_gate(context, drifted, known)
+    note = f"the gate routes {{:.1%}} of the drifted images it was fitted on, and about {CLEAN_ROUTED:.0%} or less of clean ones"
+    apart = [one for one in known if routed >= CLEAR or not _answers_as_before(context, candidate, one.name)]
+    if len(apart) < len(known):
+        gate, threshold, routed = fit_gate(context, drifted, apart)
+        taken = ", ".join(one.name for one in known if one not in apart)
+        note += f"; it takes over {taken}, which it cannot tell from this drift and where it answers as before or nothing was mended"
+    if known:
+        note += f"; {len(apart)} known drifts are kept out"
     if routed < CLEAR:
-        note += "; it cannot tell them well, so the rest keeps the live classifier's answer"
-    return replace(candidate, gate=gate, gate_threshold=threshold, notes=(*candidate.notes, note))
+        note += "; it cannot tell them well, so the rest is answered as before"
+    return replace(candidate, gate=gate, gate_threshold=threshold, notes=(*candidate.notes, note.format(routed)))
 
 
-def fit_gate(context: RemedyContext, drifted: Answer, weight_decay: float = 3e-3) -> tuple[Gate, float, float]:
-    """Fit a gate that tells the drifted images from clean ones.
+@torch.no_grad()
+def _answers_as_before(context: RemedyContext, candidate: Candidate, drift: str) -> bool:
+    """Whether images of an earlier drift would get the answers that they got; so they do where none was worth keeping exemplars of."""
+    if (kept := context.exemplars.get(drift)) is None:
+        return True
+    route = RouteModules(candidate.filter, candidate.adapted)
+    said = torch.cat([route.answer(context.classifier, part).logits.argmax(1) for part in to_tensor(kept.images).split(BATCH)])
+    return float((said.numpy() == kept.answers).mean()) >= SAME
+
+
+def fit_gate(
+    context: RemedyContext, drifted: Answer, apart: Sequence[Component] = (), weight_decay: float = 3e-3
+) -> tuple[Gate, float, float]:
+    """Fit a gate that tells the drifted images from clean ones and from known drifts.
 
     Parameters
     ----------
     context : gives the reference.
     drifted : what the live classifier says about the raw drifted images.
+    apart : the known drifts that the gate must not route either.
     weight_decay : strength of the pull towards ignoring features.
 
     Returns
@@ -81,10 +113,13 @@ def fit_gate(context: RemedyContext, drifted: Answer, weight_decay: float = 3e-3
     latent = torch.tensor(np.concatenate([reference.fit_latent, reference.calibration_latent[:half]]))
     clean = torch.cat([early, latent], 1)
     spread = clean.std(0)
+    known = [(early, latent), *((torch.tensor(one.fit_early), torch.tensor(one.fit_latent)) for one in apart)]
     gate = Gate(clean.mean(0), spread.clamp_min(0.1 * float(spread.median())))
-    seen = torch.cat([gate.describe(early, latent), gate.describe(drifted.early, drifted.latent)])
-    side = torch.cat([torch.zeros(len(early)), torch.ones(len(drifted.early))])
-    weight = torch.where(side > 0, 0.5 / side.sum(), 0.5 / (1 - side).sum())  # both sides count alike
+    seen = torch.cat([gate.describe(*part) for part in (*known, (drifted.early, drifted.latent))])
+    counts = [*(len(part) for part, _ in known), len(drifted.early)]
+    side = torch.cat([torch.full((count,), float(number == len(known))) for number, count in enumerate(counts)])
+    # Both sides count alike, and on the first one all populations do.
+    weight = torch.cat([torch.full((n,), 0.5 / n / (1 if number == len(known) else len(known))) for number, n in enumerate(counts)])
 
     def objective(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         at = torch.tensor(point, dtype=torch.float32)
@@ -98,11 +133,19 @@ def fit_gate(context: RemedyContext, drifted: Answer, weight_decay: float = 3e-3
     gate.weigh.weight.data = torch.tensor(found[None, :-1], dtype=torch.float32)
     gate.weigh.bias.data = torch.tensor(found[-1:], dtype=torch.float32)
     gate.eval().requires_grad_(requires_grad=False)
-    held = gate(torch.tensor(reference.calibration_early[half:]), torch.tensor(reference.calibration_latent[half:]))
-    # The k-th largest of n held-out scores, k = floor(share * (n + 1)): a fresh clean image exceeds it with probability k / (n + 1).
-    order = held.sort(descending=True).values
-    limit = float(order[max(0, int(CLEAN_ROUTED * (len(order) + 1)) - 1)])
+    held = [(reference.calibration_early[half:], reference.calibration_latent[half:])]
+    held += [(one.calibration_early, one.calibration_latent) for one in apart]
+    limit = max(_limit(gate(torch.tensor(first), torch.tensor(second))) for first, second in held)
     score = gate(drifted.early, drifted.latent)
     # Where the two lie apart, stand in the middle of the gap: fewer clean images are routed, at no cost to the drifted ones.
     threshold = max(limit, (limit + float(torch.quantile(score, CLEAN_ROUTED))) / 2)
     return gate, threshold, float((score > threshold).float().mean())
+
+
+def _limit(scores: Tensor) -> float:
+    """The threshold above which a fresh image of this population scores with a probability of `CLEAN_ROUTED` or a little less.
+
+    It is the k-th largest of n held-out scores, k = floor(share * (n + 1)): a fresh image exceeds it with probability k / (n + 1).
+    """
+    order = scores.sort(descending=True).values
+    return float(order[max(0, int(CLEAN_ROUTED * (len(order) + 1)) - 1)])

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from models.networks.adamw import AdamW, one_cycle
 from models.networks.augment import affine, mirror_and_shift, photographs, wipe
-from models.networks.numerics import fast
+from models.networks.numerics import fast, to_tensor
 from models.remedies.context import RemedyContext
 
 CONFIDENT = 0.9
@@ -104,6 +105,15 @@ def teaching_source(context: RemedyContext, generator: torch.Generator) -> Sourc
         return None
     images = context.drifted_tensor()[torch.tensor(context.teaching)]
     return Source(images, torch.tensor(context.teaching_labels), generator)
+
+
+def exemplar_source(context: RemedyContext, generator: torch.Generator) -> Source | None:
+    """Return the images of earlier drifts with the answers that they were given, or None if there are none."""
+    if not context.exemplars:
+        return None
+    kept = context.exemplars.values()
+    images, answers = torch.cat([to_tensor(one.images) for one in kept]), np.concatenate([one.answers for one in kept])
+    return Source(images, torch.tensor(answers), generator)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from models.networks.numerics import BATCH as LOOK
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.fine_tune import adapt
-from models.remedies.learning import CONFIDENT, LABELLED, Source, descend, teaching_source
+from models.remedies.learning import CONFIDENT, LABELLED, Source, descend, exemplar_source, teaching_source
 from models.remedies.recalibrate import recalibrated
 
 TEACHER_STEPS = 200
 STEPS = 250
 CLEAN = 128
 DRIFTED = 96
+RECALLED = 64  # of each step's images, shared by all earlier drifts
 
 
 def prepare(context: RemedyContext) -> Candidate:
@@ -23,11 +24,12 @@ def prepare(context: RemedyContext) -> Candidate:
 
     A copy is first adapted to the drifted images (as fine-tuning does); its confident answers, and a person's labels, become the labels
     of the drifted images. Training then goes on from the live weights on both kinds together, under augmentation, so that a single
-    model answers clean and drifted images: no gate, no added latency, but a new model where the old one was certified.
+    model answers clean and drifted images: no gate, no added latency, but a new model where the old one was certified. Where routes serve
+    earlier drifts, their gates read the old model's features and fall away with it: exemplars of these drifts are learned with it.
 
     Parameters
     ----------
-    context : uses `classifier`, `clean_images`, `clean_labels`, `drifted`, `teaching`, `reference`.
+    context : uses `classifier`, `clean_images`, `clean_labels`, `drifted`, `teaching`, `reference`, `exemplars`.
 
     References
     ----------
@@ -38,6 +40,8 @@ def prepare(context: RemedyContext) -> Candidate:
         teacher = adapt(context, TEACHER_STEPS, context.budget / 2)
         model, used = retrained(context, teacher)
         note = f"{used:.1%} of the drifted images were used, with the labels that a mended model gave them"
+        if context.exemplars:
+            note += f"; {len(context.exemplars)} earlier drifts were learned again, with the answers that they were given"
         return Candidate("retrain", classifier=model, notes=(note,))
 
 
@@ -51,12 +55,14 @@ def retrained(context: RemedyContext, teacher: Classifier) -> tuple[Classifier, 
     drifted = Source(images[kept], label[kept], generator)
     taught = teaching_source(context, generator)
     clean = Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)
-    model = recalibrated(context.classifier, torch.cat([clean.images[: len(images)], images])).to(memory_format=torch.channels_last)
+    recalled = exemplar_source(context, generator)
+    shown = torch.cat([clean.images[: len(images)], images, *([recalled.images] if recalled else [])])
+    model = recalibrated(context.classifier, shown).to(memory_format=torch.channels_last)
     model.requires_grad_(requires_grad=True).train()
 
     def loss() -> Tensor:
         batch, labels = [], []
-        for source, count in ((clean, CLEAN), (drifted, DRIFTED), (taught, LABELLED)):
+        for source, count in ((clean, CLEAN), (drifted, DRIFTED), (recalled, RECALLED), (taught, LABELLED)):
             if source:
                 chosen = source.draw(count)
                 shown = source.images[chosen]

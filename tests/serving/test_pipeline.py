@@ -1,12 +1,13 @@
 """A pipeline folder is checked whole before it answers, and answers by the rule of filter, gate and adapted classifier."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
-from models.pipeline import Pipeline, PipelineError, write_manifest
-from tests.serving.tiny import image, write_pipeline
+from models.pipeline import Manifest, Pipeline, PipelineError, Route, write_manifest
+from tests.serving.tiny import CLASSES, image, write_pipeline
 
 
 def labels(pipeline, *brightness):
@@ -49,6 +50,57 @@ def test_an_answer_does_not_depend_on_the_images_beside_it(tmp_path):
     np.testing.assert_allclose(gated.run(batch).logits, alone, rtol=1e-5)
 
 
+def write_routes(folder, *routes):
+    """A pipeline that has files for both kinds of route, and these routes, oldest first."""
+    write_pipeline(folder, remedy="adapted")
+    write_pipeline(folder, remedy="filter", gate_threshold=0.7)
+    write_manifest(folder, name="first", version="1", input=(1, 8, 8), classes=CLASSES, routes=routes)
+    return folder
+
+
+ADAPTED = Route(gate="gate.onnx", gate_threshold=0.3, adapted="adapted.onnx", drift="drift0")
+FILTER = Route(gate="gate.onnx", gate_threshold=0.7, filter="filter.onnx", drift="drift1")
+
+
+def test_of_several_routes_the_newest_that_takes_an_image_answers_it(tmp_path):
+    output = Pipeline.load(write_routes(tmp_path, ADAPTED, FILTER)).run(np.concatenate([image(b) for b in (0.1, 0.6, 0.9)]))
+    assert output.logits.argmax(1).tolist() == [0, 2, 0]
+    assert output.routed.tolist() == [False, True, True]
+    np.testing.assert_allclose(output.final_latent[:, 0], [0.1, 0.6, 0.1], rtol=1e-4)  # only the brightest was filtered
+
+
+def test_a_route_whose_images_all_go_to_a_newer_one_answers_none(tmp_path):
+    output = Pipeline.load(write_routes(tmp_path, FILTER, ADAPTED)).run(np.concatenate([image(b) for b in (0.1, 0.6, 0.9)]))
+    np.testing.assert_allclose(output.final_latent[:, 0], [0.1, 0.6, 0.9], rtol=1e-4)
+
+
+def test_the_oldest_route_may_lack_a_gate_and_then_answers_what_no_newer_one_takes(tmp_path):
+    pipeline = Pipeline.load(write_routes(tmp_path, Route(adapted="adapted.onnx"), FILTER))
+    assert labels(pipeline, 0.1, 0.9) == [1, 0]
+    assert pipeline.run(image(0.1)).routed.all()
+    assert not pipeline.manifest.gated
+
+
+def test_with_several_routes_an_answer_does_not_depend_on_the_images_beside_it(tmp_path):
+    pipeline = Pipeline.load(write_routes(tmp_path, ADAPTED, FILTER))
+    batch = np.concatenate([image(b) for b in (0.9, 0.1, 0.6, 0.5, 0.9, 0.2)])
+    alone = np.concatenate([pipeline.run(batch[i : i + 1]).logits for i in range(len(batch))])
+    np.testing.assert_allclose(pipeline.run(batch).logits, alone, rtol=1e-5)
+
+
+def test_a_manifest_from_before_there_were_routes_is_read_as_one_with_one_route(tmp_path):
+    folder = write_routes(tmp_path, FILTER)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    old = manifest.pop("routes")[0]
+    del old["drift"]
+    (folder / "manifest.json").write_text(json.dumps(manifest | old))
+    read = Pipeline.load(folder)
+    assert read.manifest.routes == (Route(gate="gate.onnx", gate_threshold=0.7, filter="filter.onnx"),)
+    assert labels(read, 0.1, 0.9) == [0, 0]
+    plain = manifest | dict.fromkeys(("gate", "gate_threshold", "filter", "adapted"))
+    assert Manifest.parse(json.dumps(plain).encode()).routes == ()
+
+
 @pytest.mark.parametrize(
     ("images", "said"),
     [
@@ -88,7 +140,13 @@ def test_a_folder_without_a_manifest_is_no_pipeline(tmp_path):
     [
         ({"classifier": "../x.onnx"}, "a plain name"),
         ({"input": [8, 8]}, r"expected \[channels, height, width\]"),
-        ({"gate": "gate.onnx"}, "gate"),
+        ({"routes": {}}, "expected a list"),
+        ({"routes": [{"gate": "gate.onnx"}]}, "objects with the keys"),
+        ({"routes": [asdict(FILTER) | {"gate_threshold": None}]}, r"of routes\[0\] go together"),
+        ({"routes": [asdict(FILTER) | {"gate_threshold": "high"}]}, "expected a number"),
+        ({"routes": [asdict(FILTER) | {"filter": None}]}, r"routes\[0\] leads to a filter or an adapted classifier"),
+        ({"routes": [asdict(FILTER) | {"filter": "mine.onnx"}]}, r"routes\[0\].filter is 'mine.onnx', which has no digest"),
+        ({"routes": [asdict(ADAPTED), asdict(FILTER) | {"gate": None, "gate_threshold": None}]}, r"routes\[1\] has no gate"),
         ({"classes": ["one"]}, "two or more"),
         ({"colour": "blue"}, r"unknown keys \['colour'\]"),
         ({"files": {"classifier.onnx": "0"}}, "64 hexadecimal"),
@@ -96,7 +154,7 @@ def test_a_folder_without_a_manifest_is_no_pipeline(tmp_path):
     ],
 )
 def test_a_bad_manifest_is_refused_with_the_key_and_what_is_allowed(tmp_path, change, said):
-    folder = write_pipeline(tmp_path)
+    folder = write_routes(tmp_path, ADAPTED, FILTER)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | change))
     with pytest.raises(PipelineError, match=said):

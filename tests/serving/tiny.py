@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.pipeline import write_manifest
+from models.pipeline import Route, write_manifest
 
 CLASSES = ("dark", "middle", "bright")
 CENTRES = (0.1, 0.5, 0.9)
@@ -49,12 +49,9 @@ def write_pipeline(
     if gate_threshold is not None:
         (folder / "gate.onnx").write_bytes(_gate())
     (folder / "reference.npz").write_bytes(_reference())
-    write_manifest(
-        folder,
-        name=name, version=version or f"{name}-1", input=shape, classes=CLASSES, filter="filter.onnx" if remedy == "filter" else None,
-        adapted="adapted.onnx" if remedy == "adapted" else None, gate=None if gate_threshold is None else "gate.onnx",
-        gate_threshold=gate_threshold, parent=parent, remedy=remedy,
-    )  # fmt: skip
+    gate = None if gate_threshold is None else "gate.onnx"
+    routes = () if remedy is None else (Route(gate=gate, gate_threshold=gate_threshold, **{remedy: f"{remedy}.onnx"}),)
+    write_manifest(folder, name=name, version=version or f"{name}-1", input=shape, classes=CLASSES, routes=routes, parent=parent, remedy=remedy)
     return folder
 
 

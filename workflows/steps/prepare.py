@@ -1,12 +1,14 @@
 """Prepare one remedy: from a live pipeline and the evidence of an incident to a new pipeline folder, measured on clean data."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.exemplars import Exemplars, chosen, load_exemplars, save_exemplars
 from models.export import load_modules, save_pipeline
 from models.pipeline import Pipeline
 from models.reference import Reference
@@ -14,6 +16,7 @@ from models.remedies.catalogue import remedies
 from models.remedies.context import RemedyContext
 from models.training import look, make_reference
 from scenarios.datasets import Dataset, load, to_float
+from workflows.steps.heritage import Heritage
 from workflows.steps.window import Window
 
 CLEAN_IMAGES = 10_000
@@ -28,36 +31,41 @@ def prepare(
     """Prepare `remedy` for the pipeline in `base` and write it to `folder`.
 
     `teaching` are sequence numbers of `window` with the class indices `labels` that a person gave; `named` is the corruption that
-    its images resemble, with its severity. Returns accuracy_clean,
+    its images resemble, with its severity. What `base` knew of earlier drifts stays: its routes beside the new one, or, where the remedy
+    replaces the classifier, what that learned. Returns accuracy_clean,
     clean_loss (against `base`, on the same clean images), latency_added (seconds a request of one drifted image), notes, seconds.
     """
     begun = time.monotonic()
     drift = Window.load(window)
     training, calibration = load(dataset, "train", root), load(dataset, "calibration", root)
     kept, _ = _split(calibration)
-    known = Reference.load(reference)
     live = load_modules(base)
+    heritage = Heritage(live.routes, Reference.load(reference), load_exemplars(base))
     # The half that clean accuracy is measured on must not have set the threshold of a gate.
     half = make_reference(live.classifier, (training.images, training.labels), (calibration.images[kept], calibration.labels[kept]))
     context = RemedyContext(
         classifier=live.classifier, clean_images=training.images[:CLEAN_IMAGES], clean_labels=training.labels[:CLEAN_IMAGES],
-        reference=half, drifted=drift.images, teaching=drift.positions(np.array(teaching, np.int64)),
+        reference=replace(half, drifts=heritage.reference.drifts), exemplars=heritage.exemplars,
+        drifted=drift.images, teaching=drift.positions(np.array(teaching, np.int64)),
         teaching_labels=np.array(labels, np.int64), named=named, seed=seed, threads=1, budget=budget,
     )
     candidate = remedies()[remedy](context)
     if candidate.classifier is not None:
         clean = (training.images, training.labels), (calibration.images, calibration.labels)
-        known = make_reference(candidate.classifier, *clean)
+        heritage, notes = heritage.replaced_by(candidate.classifier, make_reference(candidate.classifier, *clean)), ()
         answer = look(candidate.classifier, drift.images)
         seen = answer.early.numpy(), answer.latent.numpy()
     else:
+        heritage, notes = heritage.joined_by(candidate.routes)
         seen = drift.early, drift.latent
     save_pipeline(
-        folder, candidate.classifier or live.classifier, filter=candidate.filter, adapted=candidate.adapted, gate=candidate.gate,
-        gate_threshold=candidate.gate_threshold, reference=known.with_component(*seen), name=name, version=name, classes=training.classes,
-        parent=Pipeline.load(base).name, remedy=remedy,
+        folder, candidate.classifier or live.classifier, routes=heritage.routes, reference=heritage.reference.with_component(*seen), name=name,
+        version=name, classes=training.classes, parent=Pipeline.load(base).name, remedy=remedy,
     )
-    return measure(base, folder, window, dataset, root) | {"notes": list(candidate.notes), "seconds": time.monotonic() - begun}
+    shown = chosen(drift.images, seed)
+    new = Exemplars(shown, _answers(Pipeline.load(folder), to_float(shown)))
+    save_exemplars(folder, {**heritage.exemplars, f"drift{len(heritage.reference.drifts)}": new})
+    return measure(base, folder, window, dataset, root) | {"notes": [*candidate.notes, *notes], "seconds": time.monotonic() - begun}
 
 
 def measure(base: Path, folder: Path, window: Path, dataset: str, root: Path | None) -> dict[str, Any]:
@@ -84,8 +92,11 @@ def _split(calibration: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _accuracy(pipeline: Pipeline, images: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    parts = [pipeline.run(images[at : at + 256]).logits.argmax(1) for at in range(0, len(images), 256)]
-    return float((np.concatenate(parts) == labels).mean())
+    return float((_answers(pipeline, images) == labels).mean())
+
+
+def _answers(pipeline: Pipeline, images: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.concatenate([pipeline.run(images[at : at + 256]).logits.argmax(1) for at in range(0, len(images), 256)])
 
 
 def _latency(pipeline: Pipeline, images: NDArray[np.uint8]) -> float:
