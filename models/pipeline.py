@@ -227,17 +227,19 @@ class Pipeline:
             expected = ["n >= 1", *self.manifest.input]
             raise PipelineError(f"images are {images.dtype} {list(images.shape)}; pipeline {self.name!r} expects float32 {expected}")
         logits, early, latent = self._classifier.run(None, {"images": images})
-        final_logits, final_latent, routed = logits, latent, np.zeros(len(images), bool)
+        final_logits, final_latent, routed = logits, latent, None
         for path in self._newest_first:
-            inside = path.takes(early, latent) & ~routed
+            inside = path.takes(early, latent)
+            if routed is not None:
+                if routed.all():
+                    break
+                inside &= ~routed
             if inside.any():
                 if final_logits is logits:
                     final_logits, final_latent = logits.copy(), latent.copy()
                 final_logits[inside], final_latent[inside] = path.answer(images[inside])
-                routed |= inside
-                if routed.all():
-                    break
-        return Output(final_logits, early, latent, final_latent, routed)
+            routed = inside if routed is None else routed | inside
+        return Output(final_logits, early, latent, final_latent, np.zeros(len(images), bool) if routed is None else routed)
 
     def _probe(self) -> None:
         """Run every part once on two grey images, so that parts that do not fit are found now and not by a client."""
