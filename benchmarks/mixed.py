@@ -11,7 +11,8 @@ Three courses of events, each through the whole loop on MNIST, in this process:
 
 The corrupted images are the reference files of MNIST-C: at even positions the stream, at odd ones the fresh images on which accuracies are
 reported. Nothing was tuned on them. `kept` is the accuracy on the first corruption after the second incident less that after the
-first; it must be at least -0.02.
+first; it must be at least -0.02. `prepared` holds what each remedy of an incident would have been worth on the first, the second and clean
+images: what the choice could have been.
 """
 
 import json
@@ -28,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.in_process import InProcess
-from agents.messages import IncidentClosed, IncidentOpened, PipelineLive, RemedyChosen
+from agents.messages import IncidentClosed, IncidentOpened, PipelineLive, RemediesMeasured, RemedyChosen
 from agents.state import State
 from benchmarks.common.incident import RESULTS, code_digest, first_model, right_answers
 from models.pipeline import MANIFEST, Manifest
@@ -77,12 +78,15 @@ def run_one(course: str, first: str, second: str, seed: int, root: Path) -> dict
         def scores(pipeline: str) -> Scores:
             return {key: float(right_answers(state.pipeline(pipeline), *images).mean()) for key, images in shown.items()}
 
-        as_is, live, chosen = scores(start.name), start.name, "nothing"
+        as_is, live, chosen, opened_on = scores(start.name), start.name, "nothing", ""
+        prepared: dict[str, Scores] = {}
         incidents: list[dict[str, Any]] = []
         for message in loop.ledger.messages():
             match message:
                 case IncidentOpened():
-                    chosen = "nothing"
+                    chosen, opened_on, prepared = "nothing", message.pipeline, {}
+                case RemediesMeasured():
+                    prepared = {remedy.name: scores(remedy.pipeline) for remedy in message.remedies}
                 case RemedyChosen():
                     chosen = message.remedy
                 case PipelineLive():
@@ -90,7 +94,7 @@ def run_one(course: str, first: str, second: str, seed: int, root: Path) -> dict
                 case IncidentClosed():
                     routes = len(Manifest.parse((state.pipeline(live) / MANIFEST).read_bytes()).routes)
                     told = {"outcome": message.outcome, "reason": message.reason, "chosen": chosen, "routes": routes, "pipeline": live}
-                    incidents.append(told | {"accuracy": scores(live)})
+                    incidents.append(told | {"opened_on": opened_on, "accuracy": scores(live), "prepared": prepared})
     return {
         "course": course, "first": first, "second": second, "seed": seed, "as_is": as_is, "incidents": incidents,
         "after": scores_at_the_end(as_is, incidents), "kept": kept(course, incidents), "seconds": time.monotonic() - begun,

@@ -74,10 +74,10 @@ def gated(context: RemedyContext, candidate: Candidate) -> Candidate:
         gate, threshold, routed = fit_gate(context, drifted, apart)
         taken = ", ".join(one.name for one in known if one not in apart)
         note += f"; it takes over {taken}, which it cannot tell from this drift and where it answers as before or nothing was mended"
-    if known:
-        note += f"; {len(apart)} known drifts are kept out"
+    if apart:
+        note += f"; {len(apart)} known drift{'s are' if len(apart) > 1 else ' is'} kept out"
     if routed < CLEAR:
-        note += "; it cannot tell them well, so the rest is answered as before"
+        note += f"; it {'takes the rest for these' if apart else 'cannot tell them well'}, so that is answered as before"
     return replace(candidate, gate=gate, gate_threshold=threshold, notes=(*candidate.notes, note.format(routed)))
 
 

@@ -66,7 +66,7 @@ def test_a_drift_that_can_be_told_is_kept_out_even_where_answers_would_stay(seco
     given = second("impulse_noise")
     candidate = gated(second("impulse_noise", exemplars=exemplars(given, classifier, 1.0)), Candidate("mine", adapted=classifier))
     assert share(candidate.gate, candidate.gate_threshold, classifier, "stripe") < 0.03
-    assert "1 known drifts are kept out" in candidate.notes[-1]
+    assert "1 known drift is kept out" in candidate.notes[-1]
 
 
 def test_every_known_population_counts_alike_however_many_records_it_has(second, classifier):

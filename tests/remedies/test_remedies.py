@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.exemplars import Exemplars
 from models.export import load_modules, save_pipeline
 from models.networks.numerics import to_tensor
 from models.networks.route import routed
@@ -77,6 +78,15 @@ def test_teaching_labels_are_used(name, context, few_steps):
     given = context()
     other = context(teaching_labels=(given.teaching_labels + 1) % 10)
     first, second = weights(remedies()[name](given)), weights(remedies()[name](other))
+    assert not all(a.equal(b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.training
+def test_a_new_classifier_learns_the_answers_that_earlier_drifts_were_given(context, few_steps):
+    given = context()
+    first, second = (
+        weights(retrain.prepare(context(exemplars={"drift0": Exemplars(given.drifted[:60], np.full(60, answer))}))) for answer in (1, 2)
+    )
     assert not all(a.equal(b) for a, b in zip(first, second, strict=True))
 
 

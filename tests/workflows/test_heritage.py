@@ -134,6 +134,7 @@ def both(first, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.training
 def test_a_second_remedy_leaves_the_first_drifts_answers_as_they_were(first, both):
     before, after, without = (Pipeline.load(folder) for folder in (both / "striped", both / "noisy", first))
     stripes = to_float(corrupt(load("digits", "test").images[250:], "stripe", seed=9))
@@ -145,6 +146,7 @@ def test_a_second_remedy_leaves_the_first_drifts_answers_as_they_were(first, bot
     assert [one.name for one in Reference.load(both / "noisy" / "reference.npz").drifts] == ["drift0", "drift1"]
 
 
+@pytest.mark.training
 def test_exemplars_hold_what_the_pipeline_answers_and_no_true_label(both):
     noisy, kept = Pipeline.load(both / "noisy"), load_exemplars(both / "noisy")
     assert list(kept) == ["drift0", "drift1"]

@@ -50,14 +50,13 @@ def prepare(
         teaching_labels=np.array(labels, np.int64), named=named, seed=seed, threads=1, budget=budget,
     )
     candidate = remedies()[remedy](context)
+    seen = drift.early, drift.latent
     if candidate.classifier is not None:
         clean = (training.images, training.labels), (calibration.images, calibration.labels)
-        heritage, notes = heritage.replaced_by(candidate.classifier, make_reference(candidate.classifier, *clean)), ()
+        heritage = heritage.replaced_by(candidate.classifier, make_reference(candidate.classifier, *clean))
         answer = look(candidate.classifier, drift.images)
         seen = answer.early.numpy(), answer.latent.numpy()
-    else:
-        heritage, notes = heritage.joined_by(candidate.routes)
-        seen = drift.early, drift.latent
+    heritage, gone = heritage.joined_by(candidate.routes)
     save_pipeline(
         folder, candidate.classifier or live.classifier, routes=heritage.routes, reference=heritage.reference.with_component(*seen), name=name,
         version=name, classes=training.classes, parent=Pipeline.load(base).name, remedy=remedy,
@@ -65,7 +64,7 @@ def prepare(
     shown = chosen(drift.images, seed)
     new = Exemplars(shown, _answers(Pipeline.load(folder), to_float(shown)))
     save_exemplars(folder, {**heritage.exemplars, f"drift{len(heritage.reference.drifts)}": new})
-    return measure(base, folder, window, dataset, root) | {"notes": [*candidate.notes, *notes], "seconds": time.monotonic() - begun}
+    return measure(base, folder, window, dataset, root) | {"notes": [*candidate.notes, *gone], "seconds": time.monotonic() - begun}
 
 
 def measure(base: Path, folder: Path, window: Path, dataset: str, root: Path | None) -> dict[str, Any]:
