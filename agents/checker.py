@@ -30,6 +30,7 @@ ADOPTED = ("harmless", "expected", "unknown class")  # outcomes after which the 
 ASKING = ("auditing", "teaching")
 RESTING = ("watching", "adopting")  # no other agent has anything to do
 OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
+SURE = 0.9  # confidence in a name from which on the estimate that rests on it is taken with its error
 SUSPICIOUS = 0.2  # probability below which wrong answers are taken to be more than bad luck; what follows is checked by more labels
 PLACES = 1000  # changes of pace that are remembered, to tell a record's number
 UNKNOWN = -1  # the class index that stands for "none of these"
@@ -294,7 +295,10 @@ class Checker(Agent):
         wrong = len(right) - sum(right)
         # So many wrong answers are rare where accuracy is still what is needed: one of six at 0.98, three of six at 0.9.
         suspicious = wrong > 0 and binom.sf(wrong - 1, len(right), 1 - needed) < SUSPICIOUS
-        harmful = bool(high < needed or suspicious or analysis.estimated_accuracy < needed)
+        # What is imitated is counted, so its error is one. An estimate from confidences alone has no error that could be relied on.
+        sure = analysis.likeness is not None and analysis.likeness.known and analysis.likeness.confidence >= SURE
+        estimated = analysis.estimate_range[1] if sure else analysis.estimated_accuracy
+        harmful = bool(high < needed or suspicious or estimated < needed)
         reason = (
             f"{sum(right)} of {len(right)} audit labels agree with the model, so its accuracy is {low:.2f} to {high:.2f} by them, and about "
             f"{analysis.estimated_accuracy:.3f} as estimated without labels; on clean data it was {analysis.clean_accuracy:.3f}"

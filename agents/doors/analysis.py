@@ -85,7 +85,8 @@ class Analysis:
         confidences = estimate_accuracy(reference.calibration_logits, reference.calibration_labels, window.logits)
         if likeness is None or not likeness.known:
             return confidences
-        return mixed(self._likenesses.accuracy(likeness, self._shelf.folder(pipeline)), likeness.confidence, confidences)
+        named = self._likenesses.accuracy(likeness, self._shelf.folder(pipeline), reference.clean_accuracy)
+        return mixed(named, likeness.confidence, confidences)
 
     def compare(self, request: Message) -> list[Message]:
         """Run all pipelines on the same newest records and draw, at random, some on which they differ."""

@@ -18,7 +18,7 @@ from scenarios.datasets import load, to_float
 Images = NDArray[np.uint8]
 
 FIT = 2000  # clean images that the catalogue is learned on
-COUNTED = 1000  # held-out images on which the cost of a named corruption is counted
+COUNTED = 2000  # held-out images on which the cost of a named corruption is counted
 FEWEST = 200
 BATCH = 250
 
@@ -44,8 +44,8 @@ class Likenesses:
         found = known.name(images)
         return Likeness(found.name, found.severity, round(found.share, 3), round(found.confidence, 4), found.nearest)
 
-    def accuracy(self, likeness: Likeness, pipeline: Path) -> Estimate:
-        """Accuracy of the pipeline in a folder, counted on clean images that are spoiled as `likeness` says."""
+    def accuracy(self, likeness: Likeness, pipeline: Path, clean_accuracy: float) -> Estimate:
+        """Accuracy of the pipeline in a folder: its clean one, less what it loses on clean images that are spoiled as `likeness` says."""
         live = Pipeline.load(pipeline)
         clean = load(self._dataset, "calibration", self._root)
 
@@ -54,7 +54,7 @@ class Likenesses:
             return np.concatenate(parts)
 
         held = clean.images[:COUNTED], clean.labels[:COUNTED]
-        return accuracy_imitated(answer, held, likeness.name, likeness.severity, likeness.share)
+        return accuracy_imitated(answer, held, clean_accuracy, likeness.name, likeness.severity, likeness.share)
 
     def _learned(self) -> Resemblance | None:
         images = load(self._dataset, "train", self._root).images[:FIT]

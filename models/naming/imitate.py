@@ -39,15 +39,16 @@ def imitate(images: Images, name: str, severity: float | None, *, seed: int) -> 
 
 
 def accuracy_imitated(
-    answer: Callable[[Images], NDArray[np.int64]], clean: tuple[Images, NDArray[np.int64]], name: str, severity: float | None, share: float, *,
-    seed: int = 0,
+    answer: Callable[[Images], NDArray[np.int64]], clean: tuple[Images, NDArray[np.int64]], clean_accuracy: float, name: str,
+    severity: float | None, share: float, *, seed: int = 0,
 ) -> Estimate:
-    """Accuracy on a stream of which `share` is spoiled so, counted on clean images that are spoiled alike.
+    """Accuracy on a stream of which `share` is spoiled so: the clean one, less what is lost on clean images that are spoiled alike.
 
     Parameters
     ----------
     answer : images -> the labels that the model in question gives, int64 [n].
     clean : images and labels that the model was not trained on.
+    clean_accuracy : of the model, known from as many images as there are. The loss is counted image by image, so it is known better.
     name, severity, share : as `Resemblance.name` found them.
     seed : of the corruption.
 
@@ -57,14 +58,13 @@ def accuracy_imitated(
 
     >>> clean = np.zeros((200, 8, 8), np.uint8), np.zeros(200, np.int64)
     >>> bright = lambda images: (images.mean((1, 2)) > 50).astype(np.int64)
-    >>> accuracy_imitated(bright, clean, "brightness", 5.0, share=0.25).value
-    0.75
+    >>> accuracy_imitated(bright, clean, 0.99, "brightness", 5.0, share=0.25).value
+    0.74
     """
     images, labels = clean
-    spoiled = float((answer(imitate(images, name, severity, seed=seed)) == labels).mean())
-    usual = float((answer(images) == labels).mean())
-    value = share * spoiled + (1 - share) * usual
-    error = Z * float(np.sqrt(max(value * (1 - value), 1 / len(labels)) / len(labels)))
+    lost = (answer(images) == labels).astype(float) - (answer(imitate(images, name, severity, seed=seed)) == labels)
+    value = min(1.0, max(0.0, clean_accuracy - share * float(lost.mean())))
+    error = Z * share * float(np.sqrt(max(lost.var(), 1 / len(lost)) / len(lost)))
     return Estimate(value, error, f"Records are spoiled by {name}, as in the catalogue; the classes are as frequent as before.")
 
 

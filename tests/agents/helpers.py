@@ -82,12 +82,12 @@ def live(pipeline: str = "first", *, base: str = "first", previous: str = "", ga
     )
 
 
-def analysed(cause: Message, *, predicted: int = 0, audit: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8), teaching: tuple[int, ...] = (11, 12), estimated: float = 0.99) -> WindowAnalysed:
+def analysed(cause: Message, *, predicted: int = 0, audit: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8), teaching: tuple[int, ...] = (11, 12), estimated: float = 0.99, **more: Any) -> WindowAnalysed:
     """The model said class `predicted` for every image that is asked about."""
     return WindowAnalysed(
         id=f"analysed-{cause.id}", source="analysis", incident=cause.incident, cause=cause.id, to="checker", window="window.npz", last=40, records=30,
         mmd=0.1, mmd_p=0.01, ks=0.5, ks_p=0.01, clean_accuracy=0.99, estimated_accuracy=estimated, estimate_error=0.02, audit=audit, teaching=teaching,
-        predicted=dict.fromkeys((*audit, *teaching), predicted), classes=CLASSES,
+        predicted=dict.fromkeys((*audit, *teaching), predicted), classes=CLASSES, **more,
     )
 
 

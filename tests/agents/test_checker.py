@@ -3,7 +3,7 @@
 import pytest
 
 from agents.checker import Checker
-from agents.messages import AgentFailed, AskLabels, ChangeAdopted, DriftEnded, EvidenceSaved, IncidentClosed, IncidentOpened, LogBegun, RecordsRead, WindowObserved
+from agents.messages import AgentFailed, AskLabels, ChangeAdopted, DriftEnded, EvidenceSaved, IncidentClosed, IncidentOpened, Likeness, LogBegun, RecordsRead, WindowObserved
 from agents.policy import Detection, Labels, Policy
 from models.detectors.monitor import Monitor
 from models.detectors.synthetic import mixture, mixture_reference
@@ -433,3 +433,13 @@ def test_the_policy_says_how_many_labels_are_asked_for():
 
 def test_only_windows_of_the_tracker_are_weighed():
     assert RecordsRead not in Checker.handles
+
+
+@pytest.mark.parametrize(("like", "state"), [(Likeness("fog", 3.0, 1.0, 0.98, "fog"), "adopting"), (Likeness("fog", 3.0, 1.0, 0.6, "fog"), "handed over"), (None, "handed over")])
+def test_an_estimate_that_was_counted_on_a_sure_name_is_taken_with_its_error(like, state):
+    """0.97 plus or minus 0.02 is less than 0.98, but not surely so."""
+    checker = auditing(estimated=0.97, likeness=like)
+    for seq in range(1, 5):
+        checker.receive(given(HARM, seq, 0))
+    checker.receive(closed(HARM))
+    assert checker.state == state

@@ -33,9 +33,20 @@ def test_the_accuracy_is_that_of_the_spoiled_and_the_clean_part():
     def fooled(images):
         return (images.mean((1, 2)) > 150).astype(np.int64)  # right on all clean images, wrong on all bright ones
 
-    found = accuracy_imitated(fooled, (IMAGES, labels), "brightness", 5.0, share=0.3)
-    assert found.value == pytest.approx(0.7)
-    assert 0.03 < found.error < 0.06
+    found = accuracy_imitated(fooled, (IMAGES, labels), 0.98, "brightness", 5.0, share=0.3)
+    assert found.value == pytest.approx(0.98 - 0.3)
+
+
+def test_the_error_is_that_of_the_loss_and_not_of_the_accuracy():
+    """A model that is wrong as often before as after has lost nothing, however often that is."""
+    labels = np.arange(len(IMAGES)) % 2
+
+    def guess(images):
+        return np.zeros(len(images), np.int64)
+
+    found = accuracy_imitated(guess, (IMAGES, labels), 0.5, "brightness", 5.0, share=1.0)
+    assert found.value == 0.5
+    assert found.error < 0.01
 
 
 def test_an_unsure_name_leaves_the_estimate_between_both_and_wider_than_either():
