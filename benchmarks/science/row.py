@@ -66,7 +66,8 @@ def _loops(world: World) -> Row:
     scores: dict[str, dict[str, Scores]] = {}
     for one, count in ((row, TEACHING if taught else 0), (without, 0)):
         for name, found in one["prepared"].items():
-            scores.setdefault(name, {})["0" if name in UNLABELLED else str(count)] = found
+            if name != "nothing":
+                scores.setdefault(name, {})["0" if name in UNLABELLED else str(count)] = found
     labels = {"teaching": row["teaching_labels"], "audit": row["audit_labels"]}
     chosen = next((one for one in row["remedies"] if one["name"] == row["chosen"]), None)
     return row | {

@@ -78,34 +78,51 @@ CONTROLS: dict[str, Callable[[Row], Row | None]] = {
 
 
 def show(rows: list[Row], console: Console) -> None:
-    """Print one line a corruption, and the means."""
-    remedies = sorted({(name, count) for row in rows for name, counts in row["remedies"].items() for count in counts if count in ("0", "20")})
-    table = Table("corruption", "as is", "est.", "seen", *(f"{name} {count}" for name, count in remedies), "chosen", "after", "oracle", "gap")
-    for corruption in dict.fromkeys(row["corruption"] for row in rows):
-        ours = [row for row in rows if row["corruption"] == corruption]
-        gaps = [gap for row in ours if (gap := gap_closed(row, row["after"])) is not None]
-        table.add_row(
-            corruption, _mean(row["as_is"] for row in ours), _mean(row["estimate"] for row in ours),
-            ", ".join(str(row["detected_after"]) for row in ours),
-            *(_mean(row["remedies"][name][count]["drift"] for row in ours if count in row["remedies"].get(name, {})) for name, count in remedies),
-            ", ".join(row["chosen"] for row in ours), _mean(row["after"] for row in ours), _mean(row["oracle"] for row in ours), _mean(gaps),
-        )
-    console.print(table)
+    """Print one line a corruption, what each remedy is worth at each number of labels, and the means."""
+    console.print(_by_corruption(rows))
+    console.print(_by_remedy(rows))
     for name, value in SUMMARY.items():
         mean, error = mean_of(rows, value)
-        console.print(f"{name}: {mean:.4f} ± {error:.4f}{_rows(value(row) for row in rows)}")
+        console.print(f"{name}: {mean:.4f}{_spread(error)}{_rows(value(row) for row in rows)}")
     for name, scores in CONTROLS.items():
         drift, error = mean_of(rows, lambda row, scores=scores: (scores(row) or {}).get("drift"))
         clean, _ = mean_of(rows, lambda row, scores=scores: (scores(row) or {}).get("clean"))
-        console.print(f"control, {name}: {drift:.4f} ± {error:.4f}, on clean images {clean:.4f}{_rows(scores(row) for row in rows)}")
+        console.print(f"control, {name}: {drift:.4f}{_spread(error)}, on clean images {clean:.4f}{_rows(scores(row) for row in rows)}")
     worse = [f"{row['corruption']} ({row['seed']})" for row in rows if row["after"] < row["as_is"]]
     console.print(f"rows that end below as is: {', '.join(worse) or 'none'}")
+
+
+def _spread(error: float) -> str:
+    return "" if np.isnan(error) else f" ± {error:.4f}"
+
+
+def _by_corruption(rows: list[Row]) -> Table:
+    table = Table("corruption", "as is", "est.", "seen", "after", "0 labels", "oracle", "gap", "chosen")
+    for corruption in dict.fromkeys(row["corruption"] for row in rows):
+        ours = [row for row in rows if row["corruption"] == corruption]
+        table.add_row(
+            corruption.rpartition("/")[2], _mean(row["as_is"] for row in ours), _mean(row["estimate"] for row in ours),
+            ", ".join(str(row["detected_after"] or "-") for row in ours), _mean(row["after"] for row in ours),
+            _mean(row["loop_without_teaching"]["after"] for row in ours), _mean(row["oracle"] for row in ours),
+            _mean(gap_closed(row, row["after"]) for row in ours), ", ".join(row["chosen"] for row in ours),
+        )
+    return table
+
+
+def _by_remedy(rows: list[Row]) -> Table:
+    """Mean accuracy on drifted images over the corruptions for which it was prepared with so many labels."""
+    counts = sorted({int(count) for row in rows for scores in row["remedies"].values() for count in scores})
+    table = Table("remedy", *(f"{count} labels" for count in counts), title="accuracy on drifted images, mean of rows (how many, where not all)")
+    for name in dict.fromkeys(name for row in rows for name in row["remedies"]):
+        scores = [[row["remedies"].get(name, {}).get(str(count), {}).get("drift") for row in rows] for count in counts]
+        table.add_row(name, *(f"{_mean(some)}{_rows(some)}" for some in scores))
+    return table
 
 
 def _rows(values: Iterable[Any]) -> str:
     """How many of the rows a mean is of, where it is not of all."""
     there = [value is not None for value in values]
-    return "" if all(there) else f" ({sum(there)} of {len(there)} rows)"
+    return "" if all(there) or not any(there) else f" ({sum(there)} of {len(there)})"
 
 
 def _mean(values: Iterable[float | None]) -> str:
