@@ -46,7 +46,7 @@ def blocks(channels: int) -> list[nn.Module]:
     """Return the stem and one residual block at each of three sizes: [n, channels, h, w] becomes [n, 160, h / 8, w / 8].
 
     >>> sum(value.numel() for block in blocks(3) for value in block.parameters())
-    569088
+    561504
     """
     first, second, third = WIDTHS
     stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
