@@ -1,6 +1,5 @@
 """Simulate: spoil clean images in the way that the stream was named after, and learn from them with their true labels."""
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
@@ -10,25 +9,26 @@ from models.networks.classifier import Classifier
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.gate import gated
-from models.remedies.learning import Source, Stream, descend
+from models.remedies.learning import LABELLED, Source, descend, teaching_source
 from models.remedies.recalibrate import recalibrated
 
-STEPS = 200
-SIMULATED = 96
-IMAGES = 6000
-"""Clean images that are spoiled; some corruptions take a millisecond each."""
+STEPS = 400
+SIMULATED = 192
 
 
 def prepare(context: RemedyContext) -> Candidate:
-    """Adapt a copy of the classifier to clean images spoiled as the stream seems to be, and to the stream itself, behind a gate.
+    """Adapt a copy of the classifier to clean images spoiled as the stream seems to be, behind a gate.
 
     Where the corruption is known by name (`models.naming`), pairs can be had after all: the clean training images, whose labels are known,
-    are spoiled in the same way and to about the same degree. The drifted images take part without labels, as in fine-tuning, so that a name
-    that is nearly right does little harm. A name that is wrong costs only the time: the labels that compare the remedies tell.
+    are spoiled in the same way and to about the same degree. From true labels of thousands of images more is learned than from drifted
+    ones without: these take no part but for those that a person labelled. A name that is wrong costs only the time: the labels that
+    compare the remedies tell. (On held-out training images of MNIST with the loss of fine-tuning beside it: zigzag 0.988 and canny edges
+    0.986 instead of 0.991 both, for half as many images a step.)
 
     Parameters
     ----------
-    context : uses `named`, `classifier`, `clean_images`, `clean_labels`, `drifted`, `teaching`, `reference`.
+    context : uses `named`, `classifier`, `clean_images`, `clean_labels`, `drifted` (for the gate and the first statistics),
+        `teaching`, `reference`.
 
     Raises
     ------
@@ -52,18 +52,22 @@ def simulated(context: RemedyContext, steps: int) -> Classifier:
     """Return a frozen copy of `context.classifier`, in eval mode, that knows the named corruption."""
     assert context.named is not None
     generator = context.generator()
-    stream = Stream.of(context, generator)
-    chosen = np.random.default_rng(context.seed).permutation(len(context.clean_images))[:IMAGES]
-    images = imitate(context.clean_images[chosen], *context.named, seed=context.seed)
-    known = Source(to_tensor(images), torch.tensor(context.clean_labels[chosen]), generator)
-    model = recalibrated(context.classifier, stream.drifted.images).to(memory_format=torch.channels_last)
+    images = imitate(context.clean_images, *context.named, seed=context.seed)
+    known = Source(to_tensor(images), torch.tensor(context.clean_labels), generator)
+    taught = teaching_source(context, generator)
+    model = recalibrated(context.classifier, context.drifted_tensor()).to(memory_format=torch.channels_last)
     model.requires_grad_(requires_grad=True).train()
 
     def loss() -> Tensor:
         drawn = known.draw(SIMULATED)
+        shown, labels = [known.images[drawn]], known.labels[drawn]
+        if taught:
+            chosen = taught.draw(LABELLED)
+            shown.append(taught.augmented(taught.images[chosen]))
+            labels = torch.cat([labels, taught.labels[chosen]])
         with fast():
-            logits, _ = model.answer(known.images[drawn])
-        return stream.loss(model.answer) + F.cross_entropy(logits.float(), known.labels[drawn], label_smoothing=0.05)
+            logits, _ = model.answer(torch.cat(shown))
+        return F.cross_entropy(logits.float(), labels, label_smoothing=0.05)
 
     descend(context, "learning from simulated images", model.parameters(), loss, steps=steps)
     return model.eval().requires_grad_(requires_grad=False)
