@@ -30,7 +30,6 @@ ADOPTED = ("harmless", "expected", "unknown class")  # outcomes after which the 
 ASKING = ("auditing", "teaching")
 RESTING = ("watching", "adopting")  # no other agent has anything to do
 OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
-SURE = 0.9  # confidence in a name from which on the estimate that rests on it is taken with its error
 SUSPICIOUS = 0.2  # probability below which wrong answers are taken to be more than bad luck; what follows is checked by more labels
 PLACES = 1000  # changes of pace that are remembered, to tell a record's number
 UNKNOWN = -1  # the class index that stands for "none of these"
@@ -281,8 +280,13 @@ class Checker(Agent):
         return [self._ask(closed, "teaching", analysis.teaching, f"It hurts: {self.harm.reason}. These typical images teach a remedy most.")]
 
     def _worth_teaching(self) -> bool:
-        """Whether a label spoke against the model or, where none did, the estimate does by more than its error and no label belies it."""
+        """Whether a label spoke against the model or, where none did, the estimate does by more than its error and no label belies it.
+
+        Where the drift has a sure name, thousands of clean images, whose labels are known, are spoiled alike: a person's time is not for that.
+        """
         assert self.analysis is not None
+        if self.analysis.likeness is not None and self.analysis.likeness.sure:
+            return False
         right, at_most = self._right(), self.analysis.estimated_accuracy + self.analysis.estimate_error
         return not all(right) or (bool(right) and self._audited()[0] <= at_most < self._needed())
 
@@ -296,7 +300,7 @@ class Checker(Agent):
         # So many wrong answers are rare where accuracy is still what is needed: one of six at 0.98, three of six at 0.9.
         suspicious = wrong > 0 and binom.sf(wrong - 1, len(right), 1 - needed) < SUSPICIOUS
         # What is imitated is counted, so its error is one. An estimate from confidences alone has no error that could be relied on.
-        sure = analysis.likeness is not None and analysis.likeness.known and analysis.likeness.confidence >= SURE
+        sure = analysis.likeness is not None and analysis.likeness.sure
         estimated = analysis.estimate_range[1] if sure else analysis.estimated_accuracy
         harmful = bool(high < needed or suspicious or estimated < needed)
         reason = (

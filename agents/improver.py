@@ -202,6 +202,7 @@ class Improver(Agent):
             interval=(max(0.0, now_low + low), min(1.0, now_high + high)), gain=gain, gain_interval=(low, high),
             log_evidence=audit.log_evidence(prepared.pipeline), accuracy_clean=prepared.accuracy_clean, clean_loss=prepared.clean_loss,
             latency_added=max(prepared.latency_added, slower), seconds=prepared.seconds, labels=teaching + audit.labels,
+            imitated=prepared.imitated,
         )
 
 

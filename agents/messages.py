@@ -174,6 +174,9 @@ class AnalyseWindow(Request, frozen=True, kw_only=True):
     seed: int
 
 
+SURE = 0.9  # confidence in a name from which on what rests on it is believed
+
+
 class Likeness(msgspec.Struct, frozen=True):
     """What drifted records resemble: a corruption of the catalogue, "none" or "unlike any"; see `models.naming.resemblance.Naming`."""
 
@@ -187,6 +190,11 @@ class Likeness(msgspec.Struct, frozen=True):
     def known(self) -> bool:
         """Whether it is a corruption of the catalogue."""
         return self.name not in ("none", "unlike any")
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is one, with a confidence on which something may rest."""
+        return self.known and self.confidence >= SURE
 
     def __str__(self) -> str:
         if not self.known:
@@ -384,7 +392,10 @@ class PrepareRemedy(Request, frozen=True, kw_only=True):
 
 
 class RemedyPrepared(Message, frozen=True, kw_only=True):
-    """A pipeline is ready to be compared. `latency_added` in seconds per request, `seconds` of preparation."""
+    """A pipeline is ready to be compared. `latency_added` in seconds per request, `seconds` of preparation.
+
+    `imitated`: 95 % interval of its gain on held-out clean images that are spoiled as the drifted ones are; None without a sure name.
+    """
 
     remedy: str
     pipeline: str
@@ -393,6 +404,7 @@ class RemedyPrepared(Message, frozen=True, kw_only=True):
     latency_added: float
     seconds: float
     version: str
+    imitated: tuple[float, float] | None = None
 
 
 class CompareRemedies(Request, frozen=True, kw_only=True):
@@ -436,7 +448,7 @@ class Remedy(msgspec.Struct, frozen=True):
     `gain` is the paired gain over doing nothing, with its interval; `log_evidence` is the natural logarithm of the e-value against "it gains
     nothing": the choice rests on them. `accuracy_drift` takes the accuracy where
     all pipelines agree, which no label tells, to be that on clean data; `interval` assumes nothing: it is the interval of the present
-    accuracy, from labels drawn at random, widened by that of the gain.
+    accuracy, from labels drawn at random, widened by that of the gain. `imitated` is as in `RemedyPrepared`.
     """
 
     name: str
@@ -451,6 +463,7 @@ class Remedy(msgspec.Struct, frozen=True):
     latency_added: float
     seconds: float
     labels: int
+    imitated: tuple[float, float] | None = None
 
 
 class RemediesMeasured(Message, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from models.estimators.paired import enough_evidence
 
 ATTEMPTS = 3  # at going back to the pipeline before
 WEIGHT = math.log(2)  # evidence from fresh labels alone before which asking does not stop, however much spoke for the choice
+IMITATED = 20  # labels that a gain on imitated images is worth, where remedies are compared with each other
 AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
 NEW_WEIGHTS = ("recalibrate", "transfer", "simulate", "fine_tune", "retrain")  # remedies after which another classifier answers
 
@@ -39,6 +40,11 @@ def odds(log_evidence: float) -> str:
         return "over 1000 to 1"
     made = math.exp(log_evidence)
     return f"{made:.0f} to 1" if made >= 10 else f"{made:.2g} to 1"
+
+
+def _is_promising(remedy: Remedy) -> bool:
+    """Whether it surely gains on clean images that are spoiled as the drifted ones are, by a sure name."""
+    return remedy.imitated is not None and remedy.imitated[0] > 0
 
 
 class Planner(Agent):
@@ -137,10 +143,10 @@ class Planner(Agent):
     def _objection(self, remedy: Remedy) -> str:
         """Why the policy forbids a remedy, or nothing."""
         choice = self.policy.choice
-        if remedy.log_evidence <= 0:
+        if remedy.log_evidence <= 0 and not (_is_promising(remedy) and remedy.gain > 0):
             return f"the labels do not speak for it: {odds(remedy.log_evidence)}"
-        if remedy.gain < self.policy.harm.tolerance:
-            return f"gains {remedy.gain:+.3f}, less than the {self.policy.harm.tolerance} that is put up with"
+        if (gain := self._gain(remedy)) < self.policy.harm.tolerance:
+            return f"gains {gain:+.3f}, less than the {self.policy.harm.tolerance} that is put up with"
         if remedy.clean_loss > choice.max_clean_loss:
             return f"loses {remedy.clean_loss:.4f} on clean data, more than {choice.max_clean_loss}"
         if remedy.latency_added > choice.max_latency_added:
@@ -151,7 +157,15 @@ class Planner(Agent):
         """Gain less its costs, all in accuracy."""
         choice = self.policy.choice
         weights = choice.new_weights_price if remedy.name in NEW_WEIGHTS else 0.0
-        return remedy.gain - remedy.clean_loss - choice.latency_price * remedy.latency_added - weights
+        return self._gain(remedy) - remedy.clean_loss - choice.latency_price * remedy.latency_added - weights
+
+    def _gain(self, remedy: Remedy) -> float:
+        """The gain by labels and, where the drift has a sure name, on clean images spoiled alike: these tell good remedies apart."""
+        if remedy.imitated is None:
+            return remedy.gain
+        assert self.measured is not None
+        labels = self.measured.labels_used
+        return (labels * remedy.gain + IMITATED * sum(remedy.imitated) / 2) / (labels + IMITATED)
 
     def _decided(self, made: ChoiceMade) -> list[Message]:
         if made.option == "decline":
@@ -252,6 +266,14 @@ class Planner(Agent):
         assert self.audit is not None
         return self.audit.log_evidence(self.live) > 0 and self._evidence() >= enough_evidence(self.policy.verification.level)
 
+    def _is_kept_in_doubt(self) -> bool:
+        """What the policy says of a remedy that the labels neither confirm nor refute (decision 0008)."""
+        assert self.choice is not None
+        assert self.audit is not None
+        rule = self.policy.verification.in_doubt
+        favoured = self._evidence() > 0 and self.audit.gain(self.live) > 0  # by all labels, and by the fresh ones
+        return rule == "keep" or (rule == "imitation" and _is_promising(self.choice) and favoured)
+
     def _verdict(self, cause: Message) -> list[Message]:
         assert self.audit is not None
         if isinstance(cause, QuestionClosed) and cause.outcome == "expected":
@@ -259,7 +281,7 @@ class Planner(Agent):
             return [self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
         low, high = self.audit.gain_interval(self.live) if self.audit.labels else (0.0, 0.0)
         gain = self.audit.gain(self.live) if self.audit.labels else 0.0
-        in_doubt = high >= 0 and self.audit.labels > 0 and self.policy.verification.in_doubt == "keep"
+        in_doubt = high >= 0 and self.audit.labels > 0 and self._is_kept_in_doubt()
         helped = self._has_helped() or in_doubt
         verdict = self.say(
             RemedyVerified, cause, pipeline=self.live, helped=helped, gain=gain, gain_interval=(low, high), log_evidence=self._evidence(),

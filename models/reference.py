@@ -233,6 +233,12 @@ class Reference:
         drift = Component(f"drift{len(self.drifts)}", first[0::2], second[0::2], first[1::2], second[1::2])
         return replace(self, drifts=(*self.drifts, drift))
 
+    def calibrated_on(self, rows: NDArray[np.int64]) -> "Reference":
+        """Return a reference whose calibration part is these rows of the present one, int64 [n]; its clean accuracy is theirs."""
+        kept = {name: getattr(self, name)[rows] for name in (*_MATRICES, *_LABELS) if name.startswith("calibration")}
+        right = kept["calibration_logits"].argmax(1) == kept["calibration_labels"]
+        return replace(self, **kept, clean_accuracy=float(right.mean()))
+
     def without(self, drift: str) -> "Reference":
         """Return a reference that no longer knows the drift of this name; later ones move up, so that numbers stay without a gap.
 

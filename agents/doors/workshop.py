@@ -45,7 +45,7 @@ class Workshop:
             prepare.prepare, remedy=request.remedy, base=self._shelf.folder(request.base), folder=folder, name=request.pipeline,
             window=Path(request.window), reference=self._shelf.reference(request.base), teaching=[label.seq for label in taught],
             labels=[label.label for label in taught], dataset=self._dataset, root=self._root, seed=self._seed + request.seed,
-            named=(request.likeness.name, request.likeness.severity) if request.likeness and request.likeness.known else None,
+            named=_named(request),
         )
         result = self._await(job, request.deadline)
         run = self._tracking.log_run(
@@ -76,12 +76,22 @@ class Workshop:
         if self._shelf.forgets(request.pipeline, request.base):
             raise PipelineError(f"{request.pipeline} lacks the routes of {request.base}: it would forget drifts that {request.base} serves")
         base, folder = self._shelf.folder(request.base), self._shelf.folder(request.pipeline)
-        known = prepare.measure(base, folder, Path(request.window), self._dataset, self._root)
+        known = prepare.measure(base, folder, Path(request.window), self._dataset, self._root, _named(request))
         return self._prepared(request, self._shelf.version(request.pipeline), known)
 
     def _prepared(self, request: PrepareRemedy, version: str, result: dict[str, Any]) -> Message:
         return answer_to(
             request, RemedyPrepared, "workshop", remedy=request.remedy, pipeline=request.pipeline, version=version,
             accuracy_clean=result["accuracy_clean"], clean_loss=result["clean_loss"], latency_added=max(0.0, result["latency_added"]),
-            seconds=result["seconds"],
+            seconds=result["seconds"], imitated=_imitated(request, result),
         )
+
+
+def _named(request: PrepareRemedy) -> tuple[str, float | None] | None:
+    return (request.likeness.name, request.likeness.severity) if request.likeness and request.likeness.known else None
+
+
+def _imitated(request: PrepareRemedy, result: dict[str, Any]) -> tuple[float, float] | None:
+    """The gain on imitated images, as far as the stream is spoiled like them; None where the name is not sure."""
+    likeness, gain = request.likeness, result["imitated"]
+    return None if gain is None or likeness is None or not likeness.sure else (likeness.share * gain[0], likeness.share * gain[1])

@@ -10,7 +10,9 @@ Each row goes to `benchmarks/results/science_FAMILY.json` as soon as it is measu
 """
 
 import json
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +23,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.common.incident import RESULTS, World, code_digest, first_model
 from benchmarks.science.plots import draw
-from benchmarks.science.row import Row, measure
+from benchmarks.science.row import Row, measure, measure_apart
 from benchmarks.science.table import show
 from benchmarks.science.worlds import FAMILIES, corruptions_of, external_world, make_world
 from scenarios.datasets import shared_data
 
 LABELS = "0,10,20,50,100"
+TASKS = 10  # of one process, which grows with each
 
 
 def main(
@@ -38,7 +41,8 @@ def main(
     labels: Annotated[str, typer.Option(help="Comma-separated teaching labels for the remedies outside the loop.")] = LABELS,
     external: Annotated[Path | None, typer.Option(help="A file with images and labels, uint8, in the order of the test split.")] = None,
     root: Annotated[Path | None, typer.Option(help="Folder with the data sets and mnist_c; by default those beside the repository.")] = None,
-    processes: Annotated[int, typer.Option(help="Rows measured at the same time; one a core.")] = 2,
+    controls: Annotated[int, typer.Option(help="For how many of the seeds the controls are run.")] = 3,
+    processes: Annotated[int, typer.Option(help="Parts of rows measured at the same time; one a core.")] = 2,
     again: Annotated[bool, typer.Option(help="Measure anew what the results files have already.")] = False,
     show_only: Annotated[bool, typer.Option("--show", help="Measure nothing: print the tables and draw the plots.")] = False,
 ) -> None:
@@ -65,7 +69,7 @@ def main(
         else:
             corruptions = only.split(",") if only else corruptions_of(name)[-1:] if quick else corruptions_of(name)
             worlds = [make_world(name, corruption, seed, data, severity) for seed in range(seeds) for corruption in corruptions]
-        run(worlds, counts, file, processes, again=again)
+        run(worlds, counts, controls, file, processes, again=again)
 
 
 def _numbers(labels: str) -> tuple[int, ...]:
@@ -84,35 +88,56 @@ def read(file: Path) -> list[Row]:
     return rows
 
 
-def run(worlds: list[World], counts: tuple[int, ...], file: Path, processes: int, *, again: bool) -> None:
+def run(worlds: list[World], counts: tuple[int, ...], controls: int, file: Path, processes: int, *, again: bool) -> None:
     """Measure what `file` does not hold yet of the worlds, write each row to it, and show them all."""
     rows = [] if again else read(file)
     console, code = Console(), code_digest()
     if any(row["code"] != code for row in rows):
         raise typer.BadParameter(f"{file} was measured with other code; measure all anew with --again, or move it away")
     known: dict[tuple[Any, Any], Row] = {(row["corruption"], row["seed"]): row for row in rows}
-    todo = [world for world in worlds if _lacks(known.get((world.corruption, world.seed)), counts)]
+    todo = [world for world in worlds if _lacks(known.get((world.corruption, world.seed)), counts, controlled=world.seed < controls)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     file.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(processes, get_context("spawn")) as workers, Progress(*columns, console=console) as progress:
+    with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=TASKS) as workers, Progress(*columns, console=console) as progress:
         bar = progress.add_task(worlds[0].dataset, total=len(worlds), completed=len(worlds) - len(todo))
         for training in [workers.submit(first_model, world.dataset, world.root, world.seed) for world in {one.seed: one for one in todo}.values()]:
             training.result()
-        for done in as_completed([workers.submit(measure, world, counts, known.get((world.corruption, world.seed))) for world in todo]):
-            row = done.result() | {"code": code}
-            known[row["corruption"], row["seed"]] = row
+        parts: dict[Future[Row], World] = {}
+        for world in todo:
+            row, controlled = known.get((world.corruption, world.seed)), world.seed < controls
+            if _lacks(row, counts, controlled=False):
+                parts[workers.submit(measure, world, counts, row)] = world
+            if row is None or (controlled and not row["controls"]):
+                parts[workers.submit(measure_apart, world, controls=controlled)] = world
+        for world in _completed(parts):
+            row = known.get((world.corruption, world.seed), {})
+            for part in (part for part, its in parts.items() if its is world):  # in the order in which they were begun
+                row = row | part.result()
+            known[world.corruption, world.seed] = row = row | {"code": code}
             draft = file.with_suffix(".part")
             draft.write_text(json.dumps(list(known.values()), indent=1) + "\n")
             draft.replace(file)
             progress.advance(bar)
-            name = f"{row['corruption']} seed {row['seed']}"
-            console.print(f"{name}: {row['as_is']:.3f} -> {row['after']:.3f} by {row['chosen']}, {row['seconds']:.0f} s")
+            name, seconds = f"{row['corruption']} seed {row['seed']}", row["seconds"] + row["seconds_apart"]
+            console.print(f"{name}: {row['as_is']:.3f} -> {row['after']:.3f} by {row['chosen']}, {seconds:.0f} s")
     report(list(known.values()), file)
 
 
-def _lacks(row: Row | None, counts: tuple[int, ...]) -> bool:
+def _completed(parts: dict[Future[Row], World]) -> Iterator[World]:
+    """Each world once all of its parts are measured."""
+    left = Counter(parts.values())
+    for done in as_completed(parts):
+        world = parts[done]
+        left[world] -= 1
+        if not left[world]:
+            yield world
+
+
+def _lacks(row: Row | None, counts: tuple[int, ...], *, controlled: bool) -> bool:
     """Whether there is something to measure; fine-tuning can be done with any number of labels."""
-    return row is None or any(str(count) not in row["remedies"].get("fine_tune", {}) for count in counts)
+    if row is None or any(str(count) not in row["remedies"].get("fine_tune", {}) for count in counts):
+        return True
+    return controlled and not row["controls"]
 
 
 def report(rows: list[Row], file: Path) -> None:

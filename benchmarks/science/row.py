@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from agents.policy import Labels, Policy
 from benchmarks.common.incident import Drifted, World, first_model, incident, right_answers
 from benchmarks.controls import continued, scanflow_demo, tent
-from benchmarks.science.worlds import corrupted_training
+from benchmarks.science.worlds import oracle
 from models.export import load_modules, save_pipeline
 from models.queries.random import random
 from models.queries.typical import typical
 from models.reference import Reference
 from models.remedies.catalogue import remedies
 from models.remedies.context import Candidate, RemedyContext
-from models.training import look, make_reference, train_classifier
+from models.training import look, make_reference
 from scenarios.datasets import Dataset, load
 from workflows.steps.prepare import CLEAN_IMAGES
 
@@ -45,17 +45,23 @@ def measure(world: World, label_counts: Iterable[int], known: Row | None = None)
     drifted = row.pop("drifted", None)
     bench = Bench(world, drifted, _named(row))
     if known is None:
-        row |= {
-            "oracle": bench.oracle(), "controls": bench.controls(),
-            "random_picks": {name: bench.remedy(name, TEACHING, random) for name in PICKED_AT_RANDOM},
-        }
+        row["random_picks"] = {name: bench.remedy(name, TEACHING, random) for name in PICKED_AT_RANDOM}
+    always = [(name, 0) for name in UNLABELLED] + [(name, TEACHING) for name in PICKED_AT_RANDOM]
     for name in (*UNLABELLED, *TRAINED):
         scores = row["remedies"].setdefault(name, {})
-        for count in sorted(set(label_counts)):
+        for count in sorted({*label_counts, *(number for one, number in always if one == name)}):
             if str(count) not in scores and bench.can(name, count):
                 scores[str(count)] = bench.remedy(name, count)
     row["recalibrated"] = row["remedies"]["recalibrate"]["0"]["drift"]
     return row | {"seconds": row["seconds"] + time.monotonic() - begun}
+
+
+def measure_apart(world: World, *, controls: bool) -> Row:
+    """Run the parts of a row that need nothing from the loop: the oracle and, if wanted, the controls."""
+    begun = time.monotonic()
+    bench = Bench(world, None, None)
+    row = {"oracle": bench.oracle(), "controls": bench.controls() if controls else {}}
+    return row | {"seconds_apart": time.monotonic() - begun}
 
 
 def _loops(world: World) -> Row:
@@ -99,7 +105,7 @@ class Bench:
         self.features = self.reference.features(answer.early.numpy(), answer.latent.numpy())
 
     def _unnoticed(self) -> Drifted:
-        """Records of a drift that raised no alarm, or those that a resumed row no longer has."""
+        """As many records of the stream, for what is measured apart from the loop, or where the drift raised no alarm."""
         images, labels = self.world.pool[self.world.corruption][:2]
         chosen = np.random.default_rng([self.world.seed, 7]).permutation(len(images))[:WINDOW]
         return Drifted(images[chosen], labels[chosen])
@@ -162,10 +168,9 @@ class Bench:
 
     def oracle(self) -> float | None:
         """Accuracy of the same network, trained with all labels on the corrupted training set; None where its rule is not known."""
-        training = corrupted_training(self.world)
-        if training is None:
+        classifier = oracle(self.world)
+        if classifier is None:
             return None
-        classifier = train_classifier(*training, len(self.training.classes), seed=self.world.seed)
         images, labels = self.world.fresh
         return float((look(classifier, images).logits.argmax(1).numpy() == labels).mean())
 

@@ -66,13 +66,14 @@ def always(name: str, count: str) -> Callable[[Row], Row | None]:
 
 CONTROLS: dict[str, Callable[[Row], Row | None]] = {
     "recalibration alone": always("recalibrate", "0"),
-    "always filter, 20 labels": always("filter", "20"),
+    "always filter, no labels": always("filter", "0"),
+    "always fine-tune, no labels": always("fine_tune", "0"),
     "always fine-tune, 20 labels": always("fine_tune", "20"),
-    "always retrain, 20 labels": always("retrain", "20"),
-    "continued training on clean images": lambda row: row["controls"]["continued training"],
-    "TENT, one pass": lambda row: row["controls"]["TENT"],
-    "TENT, 20 passes": lambda row: row["controls"]["TENT, 20 passes"],
-    "rule of Scanflow's demo, 75 labels": lambda row: row["controls"]["Scanflow demo"],
+    "always retrain, no labels": always("retrain", "0"),
+    "continued training on clean images": lambda row: row["controls"].get("continued training"),
+    "TENT, one pass": lambda row: row["controls"].get("TENT"),
+    "TENT, 20 passes": lambda row: row["controls"].get("TENT, 20 passes"),
+    "rule of Scanflow's demo, 75 labels": lambda row: row["controls"].get("Scanflow demo"),
 }
 """What does not choose: accuracy on drifted images, on clean ones."""
 

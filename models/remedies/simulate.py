@@ -1,5 +1,6 @@
 """Simulate: spoil clean images in the way that the stream was named after, and learn from them with their true labels."""
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
@@ -14,6 +15,8 @@ from models.remedies.recalibrate import recalibrated
 
 STEPS = 400
 SIMULATED = 192
+IMAGES = 6000
+"""Fewer clean images than this are spoiled several times, each time by other chance."""
 
 
 def prepare(context: RemedyContext) -> Candidate:
@@ -52,8 +55,9 @@ def simulated(context: RemedyContext, steps: int) -> Classifier:
     """Return a frozen copy of `context.classifier`, in eval mode, that knows the named corruption."""
     assert context.named is not None
     generator = context.generator()
-    images = imitate(context.clean_images, *context.named, seed=context.seed)
-    known = Source(to_tensor(images), torch.tensor(context.clean_labels), generator)
+    rows = np.resize(np.arange(len(context.clean_images)), max(IMAGES, len(context.clean_images)))
+    images = imitate(context.clean_images[rows], *context.named, seed=context.seed)
+    known = Source(to_tensor(images), torch.tensor(context.clean_labels[rows]), generator)
     taught = teaching_source(context, generator)
     model = recalibrated(context.classifier, context.drifted_tensor()).to(memory_format=torch.channels_last)
     model.requires_grad_(requires_grad=True).train()

@@ -129,11 +129,11 @@ def compared(request: Any, *, count: int = 8, first: int = 101, share: float = 0
     )
 
 
-def remedy(name: str, pipeline: str = "", *, gain: tuple[float, float] = (0.1, 0.3), point: float = 0.2, evidence: float = 2.0, clean_loss: float = 0.0, latency: float = 0.001) -> Remedy:
+def remedy(name: str, pipeline: str = "", *, gain: tuple[float, float] = (0.1, 0.3), point: float = 0.2, evidence: float = 2.0, clean_loss: float = 0.0, latency: float = 0.001, imitated: tuple[float, float] | None = None) -> Remedy:
     """What the improver measured; by default the labels speak clearly for it (`evidence`, a logarithm) and it costs nothing."""
     return Remedy(
         name=name, pipeline=pipeline or f"{INCIDENT}-{name}", accuracy_drift=0.8, interval=(0.7, 0.9), gain=point, gain_interval=gain, log_evidence=evidence, accuracy_clean=0.99,
-        clean_loss=clean_loss, latency_added=latency, seconds=5.0, labels=20,
+        clean_loss=clean_loss, latency_added=latency, seconds=5.0, labels=20, imitated=imitated,
     )
 
 

@@ -431,6 +431,15 @@ def test_the_policy_says_how_many_labels_are_asked_for():
     assert (request.audit, request.teaching) == (3, 0)
 
 
+@pytest.mark.parametrize(("confidence", "state"), [(0.98, "handed over"), (0.6, "teaching")])
+def test_where_the_drift_has_a_sure_name_nobody_is_asked_to_teach(confidence, state):
+    checker = auditing(predicted=0, likeness=Likeness("fog", 3.0, 1.0, confidence, "fog"))
+    for seq in range(1, 5):
+        checker.receive(given(HARM, seq, 1))
+    checker.receive(closed(HARM, "settled"))
+    assert checker.state == state
+
+
 def test_only_windows_of_the_tracker_are_weighed():
     assert RecordsRead not in Checker.handles
 

@@ -15,6 +15,7 @@ SAMPLES = {
     str: "text", int | None: 5, int: 7, float: 0.25, bool: True, bytes: b"\x00\xff", tuple[int, ...]: (3, 1), tuple[str, ...]: ("a", "b"), tuple[float, float]: (0.1, 0.9),
     tuple[int, int]: (16, 64), dict[int, int]: {3: 1}, dict[str, typing.Any]: {"labels": {"harm": 6}}, dict[str, str]: {"filter": "no room"}, dict[str, float]: {"model differs": 0.4},
     Label: Label(3, None, "ann"), Likeness | None: Likeness("fog", 3.0, 1.0, 0.98, "fog"), tuple[Label, ...]: (Label(1, -1), Label(2, 0, "ann")), tuple[Draw, ...]: (Draw(5, (0, 3), 0.5, "model differs", {"first": 1}),),
+    tuple[float, float] | None: (0.1, 0.2),
     tuple[Remedy, ...]: (Remedy("filter", "f", 0.9, (0.8, 1.0), 0.2, (0.1, 0.3), 2.5, 0.99, 0.0, 0.001, 3.0, 20),),
 }  # fmt: skip
 

@@ -448,10 +448,10 @@ def test_a_change_that_a_person_calls_expected_while_the_remedy_is_on_trial_take
     assert (ended.outcome, ended.reason) == ("expected", "ann says that this change is meant")
 
 
-def verified(evidence, wins, losses, others=()):
+def verified(evidence, wins, losses, others=(), policy=ALONE, imitated=None):
     """The planner's verdict when the labels of the choice gave `evidence` and the fresh ones so many wins and losses."""
-    agent = planner(ALONE)
-    _, shadow = agent.receive(measured(remedy("filter", point=0.5, evidence=evidence), *others))
+    agent = planner(policy)
+    _, shadow = agent.receive(measured(remedy("filter", point=0.5, evidence=evidence, imitated=imitated), *others))
     [deploy] = agent.receive(shadowed(shadow))
     [compare] = agent.receive(went_live(deploy))
     agent.receive(compared(compare, count=wins + losses))
@@ -502,3 +502,39 @@ def test_the_best_of_many_must_show_more_than_one_that_was_alone():
 def test_fresh_labels_alone_are_enough_whatever_the_choice_was():
     worse = [remedy(name, f"digits-1-{name}", point=0.02, evidence=0.0) for name in ("recalibrate", "fine_tune", "retrain")]
     assert verified(evidence=0.1, wins=6, losses=0, others=worse).helped
+
+
+# --- what is known from clean images that were spoiled alike ---
+
+GAINS, DOUBTFUL = (0.02, 0.04), (-0.01, 0.03)
+
+
+def test_of_two_remedies_that_the_labels_hardly_tell_apart_the_one_is_chosen_that_gains_more_on_imitated_images():
+    lucky, better = remedy("filter", point=0.22, imitated=(0.10, 0.12)), remedy("simulate", point=0.20, imitated=(0.20, 0.22))
+    said, _ = planner().receive(measured(lucky, better))
+    assert said.remedy == "simulate"
+
+
+@pytest.mark.parametrize(
+    ("imitated", "point", "chosen"),
+    [(GAINS, 0.01, "filter"), (GAINS, -0.01, "nothing"), (DOUBTFUL, 0.01, "nothing"), (None, 0.03, "nothing"), ((0.001, 0.003), 0.005, "nothing")],
+)
+def test_where_labels_settle_nothing_a_sure_gain_on_imitated_images_is_worth_a_trial(imitated, point, chosen):
+    said, *_ = planner().receive(measured(remedy("filter", point=point, evidence=-0.5, imitated=imitated)))
+    assert said.remedy == chosen
+
+
+@pytest.mark.parametrize(
+    ("imitated", "wins", "losses", "helped"), [(GAINS, 3, 2, True), (GAINS, 2, 2, False), (GAINS, 0, 3, False), (DOUBTFUL, 3, 2, False), (None, 3, 2, False)]
+)
+def test_in_doubt_a_remedy_is_kept_only_where_it_gains_on_imitated_images_and_the_labels_favour_it(imitated, wins, losses, helped):
+    assert verified(evidence=2.0, wins=wins, losses=losses, imitated=imitated).helped is helped
+
+
+def test_labels_that_favour_it_on_the_whole_do_not_keep_a_remedy_that_the_fresh_ones_alone_do_not():
+    assert not verified(evidence=20.0, wins=4, losses=4, imitated=GAINS).helped
+
+
+def test_a_policy_may_have_doubt_end_in_undoing_whatever_was_imitated():
+    strict = Policy(approval=Approval(ask="never"), verification=Verification(in_doubt="undo"))
+    assert not verified(evidence=2.0, wins=3, losses=2, imitated=GAINS, policy=strict).helped

@@ -84,3 +84,11 @@ def test_a_record_that_was_seen_twice_stands_in_one_part_of_a_known_drift_only()
     drift = mixture_reference(seed=0).with_component(np.repeat(early, 3, axis=0), np.repeat(latent, 3, axis=0)).drifts[0]
     assert len(drift.fit_early) == len(drift.calibration_early) == 25
     assert not {row.tobytes() for row in drift.fit_early} & {row.tobytes() for row in drift.calibration_early}
+
+
+def test_a_reference_on_some_of_its_calibration_rows_keeps_everything_else():
+    whole = mixture_reference(seed=0).with_component(*mixture(50, seed=1, shift=2))
+    half = whole.calibrated_on(np.arange(0, len(whole.calibration_labels), 2))
+    np.testing.assert_array_equal(half.calibration_latent, whole.calibration_latent[::2])
+    assert half.clean_accuracy == (whole.calibration_logits[::2].argmax(1) == whole.calibration_labels[::2]).mean()
+    assert (half.fit_early is whole.fit_early, half.drifts) == (True, whole.drifts)

@@ -147,7 +147,7 @@ def test_trained_remedies_mend_fog_at_next_to_no_cost_on_clean_images(name, cont
     for module in (transfer, simulate, filter_, fine_tune, retrain):  # a third of the usual training is enough for digits
         monkeypatch.setattr(module, "STEPS", 70)
     monkeypatch.setattr(retrain, "TEACHER_STEPS", 50)
-    given = context("fog", labelled=20, budget=120.0, classifier=trained, reference=trained_reference)
+    given = context("fog", labelled=20, budget=120.0, classifier=trained, reference=trained_reference, named=("fog", 5.0))
     pipeline = export(tmp_path, given, remedies()[name](given))
     test = load("digits", "test")
     fresh, labels = test.images[300:], test.labels[300:]

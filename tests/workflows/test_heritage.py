@@ -20,7 +20,7 @@ from models.training import look, make_reference
 from scenarios.corruptions.registry import corrupt
 from scenarios.datasets import load, to_float
 from workflows.steps.heritage import MOST_ROUTES, Heritage
-from workflows.steps.prepare import prepare
+from workflows.steps.prepare import measure, prepare
 from workflows.steps.window import Window
 
 CLASSES = tuple("0123456789")
@@ -175,3 +175,19 @@ def test_of_too_many_earlier_drifts_a_new_classifier_learns_the_latest(first):
     new = Heritage((), reference(0), shown).replaced_by(classifier, Reference.load(first / "reference.npz"))
     assert [int(one.answers[0]) for one in new.exemplars.values()] == list(range(1, MOST_DRIFTS))
     assert len(new.reference.drifts) == MOST_DRIFTS - 1
+
+
+@pytest.mark.training
+def test_what_a_remedy_gains_on_clean_images_spoiled_as_named_is_measured_with_its_error(first, both):
+    window, told = both / "striped.npz", {}
+    for name in ("stripe", "brightness"):
+        told[name] = measure(first, both / "striped", window, "digits", None, (name, None if name == "stripe" else 5.0))["imitated"]
+    low, high = told["stripe"]
+    calibration = load("digits", "calibration")
+    shown = to_float(corrupt(calibration.images, "stripe", seed=1))
+    before, after = (
+        (Pipeline.load(folder).run(shown).logits.argmax(1) == calibration.labels).mean() for folder in (first, both / "striped")
+    )
+    assert low < after - before < high < low + 0.3
+    assert told["brightness"] != told["stripe"]
+    assert measure(first, both / "striped", window, "digits", None)["imitated"] is None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.exemplars import Exemplars, chosen, load_exemplars, save_exemplars
 from models.export import load_modules, save_pipeline
+from models.naming.imitate import imitate
 from models.pipeline import Pipeline
 from models.reference import Reference
 from models.remedies.catalogue import remedies
@@ -22,6 +23,8 @@ from workflows.steps.window import Window
 CLEAN_IMAGES = 10_000
 SMALL_CALIBRATION = 2000  # below it there is too little clean data to keep a part of it for the measurement alone
 LATENCY_ROUNDS = 30
+IMITATION_SEED = 1
+Z = 1.96
 
 
 def prepare(
@@ -32,8 +35,7 @@ def prepare(
 
     `teaching` are sequence numbers of `window` with the class indices `labels` that a person gave; `named` is the corruption that
     its images resemble, with its severity. What `base` knew of earlier drifts stays: its routes beside the new one, or, where the remedy
-    replaces the classifier, what that learned. Returns accuracy_clean,
-    clean_loss (against `base`, on the same clean images), latency_added (seconds a request of one drifted image), notes, seconds.
+    replaces the classifier, what that learned. Returns what `measure` returns, and notes.
     """
     begun = time.monotonic()
     drift = Window.load(window)
@@ -42,7 +44,10 @@ def prepare(
     live = load_modules(base)
     heritage = Heritage(live.routes, Reference.load(reference), load_exemplars(base))
     # The half that clean accuracy is measured on must not have set the threshold of a gate.
-    half = make_reference(live.classifier, (training.images, training.labels), (calibration.images[kept], calibration.labels[kept]))
+    if np.array_equal(heritage.reference.calibration_labels, calibration.labels):  # its rows are these images, in their order
+        half = heritage.reference.calibrated_on(kept)
+    else:
+        half = make_reference(live.classifier, (training.images, training.labels), (calibration.images[kept], calibration.labels[kept]))
     context = RemedyContext(
         classifier=live.classifier, clean_images=training.images[:CLEAN_IMAGES], clean_labels=training.labels[:CLEAN_IMAGES],
         reference=replace(half, drifts=heritage.reference.drifts), exemplars=heritage.exemplars,
@@ -64,20 +69,32 @@ def prepare(
     shown = chosen(drift.images, seed)
     new = Exemplars(shown, _answers(Pipeline.load(folder), to_float(shown)))
     save_exemplars(folder, {**heritage.exemplars, f"drift{len(heritage.reference.drifts)}": new})
-    return measure(base, folder, window, dataset, root) | {"notes": [*candidate.notes, *gone], "seconds": time.monotonic() - begun}
+    return measure(base, folder, window, dataset, root, named) | {"notes": [*candidate.notes, *gone], "seconds": time.monotonic() - begun}
 
 
-def measure(base: Path, folder: Path, window: Path, dataset: str, root: Path | None) -> dict[str, Any]:
-    """Measure the pipeline in `folder` against `base`: accuracy on clean images kept for this, latency on drifted ones."""
+def measure(
+    base: Path, folder: Path, window: Path, dataset: str, root: Path | None, named: tuple[str, float | None] | None = None
+) -> dict[str, Any]:
+    """Measure the pipeline in `folder` against `base` on clean images kept for this, and on drifted ones.
+
+    Returns accuracy_clean, clean_loss (against `base`, on the same clean images), latency_added (seconds a request of one drifted image),
+    seconds, and imitated: the 95 % interval of its gain on these clean images, spoiled as `named` says; None without a name.
+    """
     begun = time.monotonic()
     before, after = Pipeline.load(base), Pipeline.load(folder)
     calibration, drifted = load(dataset, "calibration", root), Window.load(window).images
     _, kept = _split(calibration)
     images, labels = to_float(calibration.images[kept]), calibration.labels[kept]
-    accuracy_before, accuracy_after = (_accuracy(one, images, labels) for one in (before, after))
+    accuracy_before, accuracy_after = (float(_right(one, images, labels).mean()) for one in (before, after))
+    imitated = None
+    if named is not None:
+        spoiled = to_float(imitate(calibration.images[kept], *named, seed=IMITATION_SEED))
+        gain = _right(after, spoiled, labels).astype(float) - _right(before, spoiled, labels)
+        error = Z * float(np.sqrt(max(gain.var(), 1 / len(gain)) / len(gain)))
+        imitated = (float(gain.mean()) - error, float(gain.mean()) + error)
     return {
         "accuracy_clean": accuracy_after, "clean_loss": accuracy_before - accuracy_after,
-        "latency_added": _latency(after, drifted) - _latency(before, drifted), "seconds": time.monotonic() - begun,
+        "latency_added": _latency(after, drifted) - _latency(before, drifted), "imitated": imitated, "seconds": time.monotonic() - begun,
     }
 
 
@@ -90,8 +107,8 @@ def _split(calibration: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return everything[:half], everything[half:]
 
 
-def _accuracy(pipeline: Pipeline, images: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    return float((_answers(pipeline, images) == labels).mean())
+def _right(pipeline: Pipeline, images: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.asarray(_answers(pipeline, images) == labels)
 
 
 def _answers(pipeline: Pipeline, images: NDArray[np.float32]) -> NDArray[np.int64]:
