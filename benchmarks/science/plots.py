@@ -14,9 +14,9 @@ COLOURS = {  # Okabe and Ito
 
 
 def draw(rows: list[Row], stem: Path) -> list[Path]:
-    """Write `STEM_labels.png` and `STEM_outcome.png`; returns their paths."""
+    """Write `STEM_labels.png`, `STEM_outcome.png` and `STEM_delay.png`; returns their paths."""
     mpl.use("Agg")
-    return [_labels(rows, stem.with_name(f"{stem.name}_labels.png")), _outcome(rows, stem.with_name(f"{stem.name}_outcome.png"))]
+    return [made(rows, stem.with_name(f"{stem.name}_{name}.png")) for name, made in (("labels", _labels), ("outcome", _outcome), ("delay", _delay))]
 
 
 def _labels(rows: list[Row], file: Path) -> Path:
@@ -65,6 +65,25 @@ def _outcome(rows: list[Row], file: Path) -> Path:
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set(xlabel="accuracy on fresh drifted images", title=f"{rows[0]['dataset']}: what the loop chose, one dot a seed")
     figure.legend(fontsize="small", loc="outside right upper")
+    return _saved(figure, file)
+
+
+def _delay(rows: list[Row], file: Path) -> Path:
+    """Records until the alarm against what the corruption costs, a dot a row; a cross on the upper edge where there was none."""
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    seen = [(max(1e-4, row["clean_before"] - row["as_is"]), row["detected_after"]) for row in rows]
+    slowest = max((delay for _, delay in seen if delay is not None), default=1)
+    alarms = [(cost, delay) for cost, delay in seen if delay is not None]
+    axes.scatter(*np.array(alarms or [(np.nan, np.nan)]).T, color=COLOURS["filter"], label="alarm")
+    missed = [cost for cost, delay in seen if delay is None]
+    if missed:
+        axes.scatter(missed, [2 * slowest] * len(missed), color=COLOURS["fine_tune"], marker="x", label="no alarm")
+    axes.axvline(0.05, color="#999999", linestyle=":", linewidth=1, label="5 points")
+    axes.set(
+        xscale="log", yscale="log", xlabel="accuracy that the corruption costs", ylabel="records until the alarm",
+        title=f"{rows[0]['dataset']}: sudden corruptions, {len(rows)} rows",
+    )
+    axes.legend(fontsize="small")
     return _saved(figure, file)
 
 
