@@ -24,6 +24,7 @@ SMALLEST_PART = 10
 
 _MATRICES = ("fit_early", "fit_latent", "calibration_early", "calibration_latent", "calibration_logits")
 _LABELS = ("fit_labels", "calibration_labels")
+_TOWARDS = ("towards_early", "towards_latent")  # may be left out
 _DRIFT = re.compile(r"drift(\d+)_(fit_early|fit_latent|calibration_early|calibration_latent)")
 
 
@@ -74,6 +75,7 @@ class Reference:
     calibration_early, calibration_latent, calibration_logits : float32 [n, e], [n, d], [n, k], clean images never trained on.
     calibration_labels : int64 [n], their true labels.
     clean_accuracy : accuracy on the calibration part, in [0, 1].
+    towards_early, towards_latent : float32 [k, e] and [k, d], mean change of the features by each known corruption; k may be 0.
     drifts : the known drifts, oldest first.
 
     Raises
@@ -104,6 +106,8 @@ class Reference:
     calibration_logits: Singles = field(repr=False)
     calibration_labels: Labels = field(repr=False)
     clean_accuracy: float
+    towards_early: Singles = field(default_factory=lambda: np.empty((0, 0), np.float32), repr=False)
+    towards_latent: Singles = field(default_factory=lambda: np.empty((0, 0), np.float32), repr=False)
     drifts: tuple[Component, ...] = ()
 
     def __post_init__(self) -> None:
@@ -112,6 +116,10 @@ class Reference:
             for name in (*_MATRICES, *_LABELS):
                 if name.startswith(part) and len(getattr(self, name)) != expected:
                     raise BadReferenceError(f"{name} has {len(getattr(self, name))} rows, {part}_early has {expected}; they must be equal")
+        for part in ("early", "latent"):
+            towards, features = getattr(self, f"towards_{part}"), getattr(self, f"fit_{part}").shape[1]
+            if len(towards) != len(self.towards_early) or (len(towards) and towards.shape[1] != features):
+                raise BadReferenceError(f"towards_{part} has shape {towards.shape}; expected [corruptions, {features}], equally many of both")
         if not 0 <= self.clean_accuracy <= 1:
             raise BadReferenceError(f"clean_accuracy is {self.clean_accuracy}; expected a share in [0, 1]")
         for component in self.components:
@@ -136,7 +144,7 @@ class Reference:
         for name, values in arrays.items():
             if match := _DRIFT.fullmatch(name):
                 drifts.setdefault(int(match[1]), {})[match[2]] = _matrix(name, values)
-            elif name not in {*_MATRICES, *_LABELS, "clean_accuracy"}:
+            elif name not in {*_MATRICES, *_LABELS, *_TOWARDS, "clean_accuracy"}:
                 raise BadReferenceError(f"array {name!r} is not part of a reference; known drifts are named drift0_fit_early and so on")
         for index, parts in drifts.items():
             if len(parts) != 4 or max(drifts) >= len(drifts):
@@ -153,6 +161,7 @@ class Reference:
             calibration_logits=_matrix("calibration_logits", arrays["calibration_logits"]),
             calibration_labels=_vector("calibration_labels", arrays["calibration_labels"]),
             clean_accuracy=float(np.asarray(arrays["clean_accuracy"])),
+            **{name: _matrix(name, arrays[name]) for name in _TOWARDS if name in arrays},
             drifts=tuple(Component(f"drift{index}", **drifts[index]) for index in sorted(drifts)),
         )
 
@@ -180,6 +189,8 @@ class Reference:
     def save(self, path: Path) -> None:
         """Write all arrays to `path` as a compressed npz; the parent folder must exist. The file appears whole or not at all."""
         arrays: dict[str, NDArray[np.generic]] = {name: getattr(self, name) for name in (*_MATRICES, *_LABELS)}
+        if len(self.towards_early):
+            arrays |= {name: getattr(self, name) for name in _TOWARDS}
         arrays["clean_accuracy"] = np.asarray(self.clean_accuracy, np.float64)
         for drift in self.drifts:
             for name in ("fit_early", "fit_latent", "calibration_early", "calibration_latent"):

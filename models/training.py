@@ -1,7 +1,7 @@
 """Train the first classifier, and write down what clean data looks like to it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,12 +17,15 @@ from models.networks.augment import affine, mirror_and_shift, photographs, wipe
 from models.networks.classifier import Answer, Classifier, Trunk
 from models.networks.numerics import BATCH, fast, thread_count, to_tensor
 from models.reference import Reference
+from scenarios.corruptions import Corruption
 
 SMALL: Final = 10_000
 """Training sets of grey images below this size are trained with augmentation, smaller batches and a few more epochs."""
 
 FIT_SAMPLES: Final = 2000
 CALIBRATION_SAMPLES: Final = 5000
+MOVED: Final = 200
+"""Images by whose change the direction of a corruption is found; each is compared with itself, so few are enough."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def make_reference(
     train: tuple[NDArray[np.uint8], NDArray[np.int64]],
     calibration: tuple[NDArray[np.uint8], NDArray[np.int64]],
     seed: int = 0,
+    corruptions: Iterable[Corruption] = (),
 ) -> Reference:
     """Describe what clean data looks like to this classifier.
 
@@ -121,6 +125,7 @@ def make_reference(
         train: clean training images and labels, of which at most 2000 are drawn.
         calibration: clean images and labels never trained on, of which at most 5000 are drawn.
         seed: of the draws.
+        corruptions: those whose directions a monitor should look in, at their usual severity.
 
     Returns:
         The reference of this classifier: clean data is its one component.
@@ -134,6 +139,8 @@ def make_reference(
     held = np.sort(draw.permutation(len(calibration[1]))[:CALIBRATION_SAMPLES])
     fit, kept = look(classifier, train[0][chosen]), look(classifier, calibration[0][held])
     truth = calibration[1][held]
+    moves = [_move(classifier, train[0][chosen[:MOVED]], one, seed) for one in corruptions]
+    towards = {f"towards_{part}": np.stack([move[part] for move in moves]) for part in ("early", "latent")} if moves else {}
     return Reference.from_arrays({
         "fit_early": fit.early.numpy(),
         "fit_latent": fit.latent.numpy(),
@@ -143,4 +150,11 @@ def make_reference(
         "calibration_logits": kept.logits.numpy(),
         "calibration_labels": truth,
         "clean_accuracy": (kept.logits.argmax(1).numpy() == truth).mean(),
+        **towards,
     })
+
+
+def _move(classifier: Classifier, images: NDArray[np.uint8], corruption: Corruption, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Mean change of the features of images, by a corruption of the same images: "early" [e] and "latent" [d]."""
+    before, after = look(classifier, images), look(classifier, corruption(images, seed=seed))
+    return {part: (getattr(after, part) - getattr(before, part)).mean(0).numpy() for part in ("early", "latent")}

@@ -12,7 +12,7 @@ from models.estimators.confidence import Estimate
 from models.naming.imitate import accuracy_imitated
 from models.naming.resemblance import BadResemblanceError, Resemblance
 from models.pipeline import Pipeline
-from scenarios.corruptions import Corruption, catalogue
+from scenarios.corruptions import Corruption, corruptions_for
 from scenarios.datasets import load, to_float
 
 Images = NDArray[np.uint8]
@@ -69,15 +69,6 @@ class Likenesses:
         self._folder.mkdir(parents=True, exist_ok=True)
         learned.save(file)
         return learned
-
-
-def corruptions_for(images: Images) -> list[Corruption]:
-    """The corruptions that a stream of such images is compared with: CIFAR-10-C's for colour, MNIST-C's for grey.
-
-    >>> len(corruptions_for(np.zeros((1, 8, 8), np.uint8))), len(corruptions_for(np.zeros((1, 8, 8, 3), np.uint8)))
-    (15, 19)
-    """
-    return list(catalogue("cifar10_c" if images.ndim == 4 else "mnist_c").values())
 
 
 def _digest(images: Images, corruptions: list[Corruption]) -> str:

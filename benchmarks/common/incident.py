@@ -27,6 +27,7 @@ from models.networks.classifier import load_classifier
 from models.pipeline import MANIFEST, Pipeline
 from models.remedies.catalogue import remedies
 from models.training import make_reference
+from scenarios.corruptions import corruptions_for
 from scenarios.datasets import load, to_float
 from scenarios.scenario import Person, Scenario, Segment
 from scenarios.source import Pool
@@ -80,7 +81,8 @@ def _from_weights(weights: Path, dataset: str, pipeline: Path, root: Path | None
     """What `workflows.steps.train` makes after training."""
     training, calibration = load(dataset, "train", root), load(dataset, "calibration", root)
     classifier = load_classifier(weights)
-    reference = make_reference(classifier, (training.images, training.labels), (calibration.images, calibration.labels))
+    clean = (training.images, training.labels), (calibration.images, calibration.labels)
+    reference = make_reference(classifier, *clean, corruptions=corruptions_for(training.images))
     save_pipeline(pipeline, classifier, reference=reference, name=pipeline.name, version=pipeline.name, classes=training.classes)
 
 

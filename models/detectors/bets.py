@@ -20,6 +20,9 @@ RARE = ((0.1, 0.01), (0.1, 0.03), (0.2, 0.08))
 KINDS = len(EXPONENTS) + len(RARE)
 """Number of kinds of bet: columns of `place_bets`."""
 
+FEW = 0, 3, 5, 7
+"""Kinds that are enough where many p-values of a record are bet on at once: what each of them misses another one sees."""
+
 
 def place_bets(p_values: ArrayLike, *, tolerance: float = 0.0) -> Floats:
     """Return what each kind of bet pays on each p-value.

@@ -13,11 +13,10 @@ Shiryaev, A. N. (1963); Roberts, S. W. (1966). Vovk, V., Wang, R. (2021). E-valu
 """
 
 import math
-from itertools import accumulate
 from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +42,8 @@ class EDetector:
     Parameters
     ----------
     run_length : mean number of records until a false alarm, at least.
-    bets : number of kinds of bet, columns of the e-values; they share the stake equally. `place_bets` makes `KINDS` of them.
+    bets : number of kinds of bet, columns of the e-values. `place_bets` makes `KINDS` of them.
+    weights : [bets], how they share the stake, in any unit; equally if left out.
     block : consecutive records that count as one observation.
 
     Examples
@@ -58,11 +58,15 @@ class EDetector:
     (1010, 1000)
     """
 
-    def __init__(self, *, run_length: float, bets: int, block: int = 1) -> None:
+    def __init__(self, *, run_length: float, bets: int, weights: ArrayLike | None = None, block: int = 1) -> None:
         if run_length <= 1 or block < 1 or bets < 1:
             given = f"run_length={run_length}, bets={bets}, block={block}"
             raise ValueError(f"{given}; expected a run length above 1, at least 1 bet, blocks of at least 1 record")
+        shares = np.ones(bets) if weights is None else np.asarray(weights, np.float64)
+        if shares.shape != (bets,) or not (shares > 0).all():
+            raise ValueError(f"weights have shape {shares.shape} and a smallest one of {shares.min(initial=1)}; expected {bets} above 0")
         self.run_length, self.bets, self.block = run_length, bets, block
+        self._weights = (shares / shares.sum()).tolist()
         self.reset()
 
     def reset(self) -> None:
@@ -80,7 +84,7 @@ class EDetector:
     @property
     def log_evidence(self) -> float:
         """log(1 + M): 0 at the start, an alarm when M reaches `run_length` (per record, so divided by `block` in blocks)."""
-        return math.log1p(sum(self._evidence) / self.bets)
+        return math.log1p(sum(weight * evidence for weight, evidence in zip(self._weights, self._evidence, strict=True)))
 
     @property
     def log_threshold(self) -> float:
@@ -99,11 +103,16 @@ class EDetector:
         return self.alarm_at is not None
 
     def _observe(self, begin: int, bets: Floats) -> None:
-        """Take n observations [n, bets] from record `begin` on. A step needs the one before: in plain Python, a kind at a time, it is fastest."""
-        columns = bets.T.tolist()
-        evidence = np.array([list(accumulate(column, _grow, initial=last)) for column, last in zip(columns, self._evidence, strict=True)])
-        peaks = np.array([list(accumulate(column, _hold, initial=last)) for column, last in zip(columns, self._peaks, strict=True)])
-        totals = np.add.accumulate(evidence[:, 1:])[-1] / self.bets  # in one order for any n, so that a batch equals its records
+        """Take n observations [n, bets] from record `begin` on. A step needs the one before, for all kinds at once."""
+        evidence, peaks = np.empty((len(bets) + 1, self.bets)), np.empty((len(bets) + 1, self.bets))
+        evidence[0], peaks[0] = self._evidence, self._peaks
+        for step, bet in enumerate(bets):
+            np.minimum((evidence[step] + 1.0) * bet, _CEILING, out=evidence[step + 1])  # the sum of the products over all starts
+            # A product of at most 1 since the best start is worth less than to begin here.
+            np.minimum(np.maximum(peaks[step], 1.0) * bet, _CEILING, out=peaks[step + 1])
+        evidence, peaks = evidence.T, peaks.T
+        # In one order for any n, so that a batch equals its records.
+        totals = np.add.accumulate(evidence[:, 1:] * np.array(self._weights)[:, None])[-1]
         above = np.flatnonzero(totals >= self.run_length / self.block)
         if self.alarm_at is None and len(above):
             alarm = int(above[0])
@@ -135,15 +144,3 @@ class EDetector:
         self.count, self.alarm_at, self.onset = state["count"], state["alarm_at"], state["onset"]
         self._evidence, self._peaks, self._starts = list(state["evidence"]), list(state["peaks"]), list(state["starts"])
         self._pending = np.reshape(np.array(state["pending"], np.float64), (-1, self.bets))
-
-
-def _grow(evidence: float, bet: float) -> float:
-    """The sum of the products over all starts, after one more bet."""
-    grown = (evidence + 1.0) * bet
-    return grown if grown < _CEILING else _CEILING
-
-
-def _hold(peak: float, bet: float) -> float:
-    """The product since the best start, after one more bet: a product of at most 1 is worth less than to begin here."""
-    held = (peak if peak > 1.0 else 1.0) * bet
-    return held if held < _CEILING else _CEILING

@@ -1,9 +1,12 @@
 """The monitor: watches the features of a stream of records and alarms when they come from no known population.
 
-    features -> distance to each known population -> p-value for each -> largest p-value -> bets -> evidence -> alarm
+    features -> scores against each known population -> p-values for each -> largest p-value -> bets -> evidence -> alarm
 
-A record counts as odd only if it is odd for *every* component of the reference, so adopted changes raise no alarm, in any mixture with
-clean data. The bound: on a stream of independent records of known populations, the mean number of records until the first alarm is at
+The scores are the distance and, where the reference holds them, the directions of known corruptions, each to both sides. Half of the stake is
+on the distance, half on all directions: what they cost where the distance alone sees a change is a factor of two, once.
+
+A record counts as odd by a score only if it is so for *every* component of the reference, so adopted changes raise no alarm, in any mixture
+with clean data. The bound: on a stream of independent records of known populations, the mean number of records until the first alarm is at
 least `run_length`, with probability `confidence` over the draw of each component's calibration set. Correlated records (video) break
 that; give `block` so many records that blocks are independent of one another.
 
@@ -17,8 +20,9 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.detectors.bets import KINDS, place_bets
+from models.detectors.bets import FEW, KINDS, place_bets
 from models.detectors.conformal import ConformalPValues
+from models.detectors.directions import Directions
 from models.detectors.distance import Distance
 from models.detectors.e_detector import EDetector, EDetectorState
 from models.reference import Reference
@@ -68,17 +72,27 @@ class Monitor:
         if tolerance < 0:
             raise ValueError(f"tolerance is {tolerance}; expected 0 or a small share such as 0.1")
         self.tolerance = tolerance
+        self._reference = reference
         self._distances = [Distance(reference, component) for component in reference.components]
+        self._directions = _directions(reference)
+        sides = 2 * len(self._directions) if self._directions else 0
+        each = 1 - (1 - confidence) / (1 + sides)  # that all bounds hold together
         self._p_values = [
-            ConformalPValues(distance.score(component.calibration_early, component.calibration_latent), confidence=confidence)
-            for distance, component in zip(self._distances, reference.components, strict=True)
+            [ConformalPValues(column, confidence=each) for column in self._scores(distance, known.calibration_early, known.calibration_latent)]
+            for distance, known in zip(self._distances, reference.components, strict=True)
         ]
-        self._detector = EDetector(run_length=run_length, bets=KINDS, block=block)
+        kinds = KINDS + sides * len(FEW)
+        weights = [1 / KINDS] * KINDS + [1 / (sides * len(FEW))] * (sides * len(FEW)) if sides else None
+        self._detector = EDetector(run_length=run_length, bets=kinds, weights=weights, block=block)
         sizes = "/".join(str(len(component.calibration_early)) for component in reference.components)
-        self._design = f"run_length={run_length:g} tolerance={tolerance:g} confidence={confidence:g} block={block} calibration={sizes}"
+        self._design = (
+            f"run_length={run_length:g} tolerance={tolerance:g} confidence={confidence:g} block={block} calibration={sizes} sides={sides}"
+        )
 
     def p_values(self, early: ArrayLike, latent: ArrayLike) -> Floats:
-        """Return how usual each record is for the population that it fits best: float64 [n] in (0, 1]. Leaves the monitor as it is.
+        """Return how usual each record is for the population that it fits best, by each score: float64 [n, scores] in (0, 1].
+
+        The first column is by the distance; the others, of which there may be none, by the directions. Leaves the monitor as it is.
 
         Parameters
         ----------
@@ -89,16 +103,32 @@ class Monitor:
         BadReferenceError
             when the features are not those of that model version.
         """
-        columns = [p_values(distance.score(early, latent)) for p_values, distance in zip(self._p_values, self._distances, strict=True)]
-        return np.asarray(np.max(columns, axis=0), np.float64)
+        found = [
+            [known(column) for known, column in zip(p_values, self._scores(distance, early, latent), strict=True)]
+            for p_values, distance in zip(self._p_values, self._distances, strict=True)
+        ]
+        return np.asarray(np.max(found, axis=0).T, np.float64)
+
+    def _scores(self, distance: Distance, early: ArrayLike, latent: ArrayLike) -> list[Floats]:
+        """The distance from one population, and the position along each direction, to the one side and to the other."""
+        scores = [distance.score(early, latent)]
+        if self._directions:
+            along = self._directions.score(self._reference.features(early, latent)).T
+            scores += [*along, *-along]
+        return scores
 
     def update(self, early: ArrayLike, latent: ArrayLike) -> Reading:
         """Take n records in order, early [n, e] and latent [n, d], and say how things stand after them."""
         return self.follow(self.p_values(early, latent))
 
     def follow(self, p_values: ArrayLike) -> Reading:
-        """Take the p-values of n records in order, [n], as `p_values` returned them, and say how things stand after them."""
-        self._detector.update(place_bets(p_values, tolerance=self.tolerance))
+        """Take the p-values of n records in order, [n, scores], as `p_values` returned them, and say how things stand after them."""
+        columns = np.asarray(p_values, np.float64)
+        bets = place_bets(columns[:, 0], tolerance=self.tolerance)
+        if self._directions:
+            others = place_bets(columns[:, 1:].ravel(), tolerance=self.tolerance)[:, FEW]
+            bets = np.hstack([bets, others.reshape(len(columns), -1)])
+        self._detector.update(bets)
         return self.reading
 
     @property
@@ -138,6 +168,15 @@ class Monitor:
                 "make the monitor with the same reference and parameters, or start afresh without restore"
             )
         self._detector.restore(saved.detector)
+
+
+def _directions(reference: Reference) -> Directions | None:
+    """Towards the corruptions that the reference knows; None where it knows none."""
+    if not len(reference.towards_early):
+        return None
+    middle = reference.fit_early.mean(0), reference.fit_latent.mean(0)  # moves are changes: of the features of an average record
+    moves = reference.features(middle[0] + reference.towards_early, middle[1] + reference.towards_latent)
+    return Directions(reference.features(reference.fit_early, reference.fit_latent), moves)
 
 
 class _Saved(msgspec.Struct):

@@ -4,7 +4,7 @@ One package per published benchmark (`mnist_c`, `fashion_mnist_c`, `cifar10_c`),
 `published` to read the benchmarks' own files.
 """
 
-from scenarios.corruptions.registry import catalogue, corrupt
+from scenarios.corruptions.registry import catalogue, corrupt, corruptions_for
 from scenarios.corruptions.rule import Corruption
 
-__all__ = ["Corruption", "catalogue", "corrupt"]
+__all__ = ["Corruption", "catalogue", "corrupt", "corruptions_for"]

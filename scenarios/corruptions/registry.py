@@ -54,6 +54,15 @@ def catalogue(benchmark: str = PLAIN) -> Mapping[str, Corruption]:
     return _CATALOGUES[benchmark]
 
 
+def corruptions_for(images: NDArray[np.uint8]) -> list[Corruption]:
+    """The corruptions that a stream of such images is compared with: CIFAR-10-C's for colour, MNIST-C's for grey.
+
+    >>> len(corruptions_for(np.zeros((1, 8, 8), np.uint8))), len(corruptions_for(np.zeros((1, 8, 8, 3), np.uint8)))
+    (15, 19)
+    """
+    return list(catalogue("cifar10_c" if images.ndim == 4 else "mnist_c").values())
+
+
 def corrupt(images: NDArray[np.uint8], name: str, severity: int | None = None, *, seed: int) -> NDArray[np.uint8]:
     """Spoil a batch of images in one named way.
 

@@ -16,11 +16,12 @@ from models.reference import Reference
 from models.remedies.catalogue import remedies
 from models.remedies.context import RemedyContext
 from models.training import look, make_reference
+from scenarios.corruptions import corruptions_for
 from scenarios.datasets import Dataset, load, to_float
 from workflows.steps.heritage import Heritage
 from workflows.steps.window import Window
 
-CLEAN_IMAGES = 10_000
+CLEAN_IMAGES = 30_000
 SMALL_CALIBRATION = 2000  # below it there is too little clean data to keep a part of it for the measurement alone
 LATENCY_ROUNDS = 30
 IMITATION_SEED = 1
@@ -58,7 +59,7 @@ def prepare(
     seen = drift.early, drift.latent
     if candidate.classifier is not None:
         clean = (training.images, training.labels), (calibration.images, calibration.labels)
-        heritage = heritage.replaced_by(candidate.classifier, make_reference(candidate.classifier, *clean))
+        heritage = heritage.replaced_by(candidate.classifier, make_reference(candidate.classifier, *clean, corruptions=corruptions_for(drift.images)))
         answer = look(candidate.classifier, drift.images)
         seen = answer.early.numpy(), answer.latent.numpy()
     heritage, gone = heritage.joined_by(candidate.routes)

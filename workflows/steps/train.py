@@ -11,6 +11,7 @@ import typer
 
 from models.export import save_pipeline
 from models.training import make_reference, train_classifier
+from scenarios.corruptions import corruptions_for
 from scenarios.datasets import load
 
 
@@ -19,7 +20,8 @@ def train(dataset: str, folder: Path, *, name: str, root: Path | None = None, se
     begun = time.monotonic()
     training, calibration = load(dataset, "train", root), load(dataset, "calibration", root)
     classifier = train_classifier(training.images, training.labels, len(training.classes), seed=seed, threads=threads)
-    reference = make_reference(classifier, (training.images, training.labels), (calibration.images, calibration.labels))
+    clean = (training.images, training.labels), (calibration.images, calibration.labels)
+    reference = make_reference(classifier, *clean, corruptions=corruptions_for(training.images))
     save_pipeline(folder, classifier, reference=reference, name=name, version=name, classes=training.classes)
     return {"accuracy_clean": reference.clean_accuracy, "seconds": time.monotonic() - begun, "images": len(training.labels)}
 
