@@ -84,7 +84,7 @@ def long_run(seed: int, root: Path, records: int) -> list[dict[str, Any]]:
     for frames, block in ((1, 1), *((FRAMES, size) for size in BLOCKS)):
         for length in (1e4, 1e6):
             rng, total = np.random.default_rng([seed, 7]), records if frames == 1 else records // 10
-            parts = (np.repeat(rng.choice(usual, PART // frames), frames) for _ in range(total // PART))
+            parts = (np.repeat(rng.choice(usual, PART // frames), frames, axis=0) for _ in range(total // PART))
             found = alarms_in(Monitor(reference, run_length=length, block=block), parts)
             rows.append({"seed": seed, "records": total, "frames": frames, "block": block, "run_length": length, "alarms": found})
     return rows

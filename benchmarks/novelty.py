@@ -45,7 +45,7 @@ def without(labels: NDArray[np.int64], unseen: int) -> NDArray[np.int64]:
 def records_of(monitor: Monitor, classifier: Classifier, images: Images) -> Records:
     """Images and their p-values."""
     answer = look(classifier, images)
-    return images, monitor.p_values(answer.early.numpy(), answer.latent.numpy())
+    return images, monitor.p_values(answer.early.numpy(), answer.latent.numpy())[:, 0]
 
 
 def sure(looks: Looks, changed: Records, clean: Records, share: float, windows: int, rng: np.random.Generator) -> dict[str, float]:

@@ -20,8 +20,9 @@ RARE = ((0.1, 0.01), (0.1, 0.03), (0.2, 0.08))
 KINDS = len(EXPONENTS) + len(RARE)
 """Number of kinds of bet: columns of `place_bets`."""
 
-FEW = 0, 3, 5, 7
-"""Kinds that are enough where many p-values of a record are bet on at once: what each of them misses another one sees."""
+FEW_EXPONENTS, FEW_RARE = (0.15, 0.45, 0.75), ((0.1, 0.01),)
+FEW = len(FEW_EXPONENTS) + len(FEW_RARE)
+"""Number of kinds that `place_few_bets` makes: enough where many p-values of a record are bet on at once."""
 
 
 def place_bets(p_values: ArrayLike, *, tolerance: float = 0.0) -> Floats:
@@ -42,8 +43,20 @@ def place_bets(p_values: ArrayLike, *, tolerance: float = 0.0) -> Floats:
     >>> place_bets([1.0, 0.005]).round(2)[:, [0, 3, 6, 7]].tolist()
     [[0.1, 0.45, 0.9, 0.9], [11.77, 8.29, 1.53, 10.9]]
     """
-    column = np.asarray(p_values, np.float64)[:, None] * (1 + tolerance)
-    powers = np.array(EXPONENTS)
-    stakes, thresholds = np.array(RARE).T
-    rare = 1 - stakes + stakes / thresholds * (column <= thresholds)
-    return np.hstack([powers * column ** (powers - 1), rare])
+    return _bets(np.asarray(p_values, np.float64) * (1 + tolerance), EXPONENTS, RARE)
+
+
+def place_few_bets(p_values: ArrayLike, *, tolerance: float = 0.0) -> Floats:
+    """Return what fewer kinds of bet pay on each of several p-values of each record: [n, scores] -> float64 [n, scores * FEW].
+
+    >>> place_few_bets([[1.0, 0.005]]).round(2).tolist()
+    [[0.15, 0.45, 0.75, 0.9, 13.55, 8.29, 2.82, 10.9]]
+    """
+    columns = np.asarray(p_values, np.float64) * (1 + tolerance)
+    return _bets(columns, FEW_EXPONENTS, FEW_RARE).reshape(len(columns), -1)
+
+
+def _bets(p_values: Floats, exponents: tuple[float, ...], rare: tuple[tuple[float, float], ...]) -> Floats:
+    logs = np.log(p_values)
+    power = [exponent * np.exp((exponent - 1) * logs) for exponent in exponents]
+    return np.stack([*power, *(1 - stake + stake / threshold * (p_values <= threshold) for stake, threshold in rare)], -1)

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.detectors.bets import FEW, KINDS, place_bets
+from models.detectors.bets import FEW, KINDS, place_bets, place_few_bets
 from models.detectors.conformal import ConformalPValues
 from models.detectors.directions import Directions
 from models.detectors.distance import Distance
@@ -81,9 +81,8 @@ class Monitor:
             [ConformalPValues(column, confidence=each) for column in self._scores(distance, known.calibration_early, known.calibration_latent)]
             for distance, known in zip(self._distances, reference.components, strict=True)
         ]
-        kinds = KINDS + sides * len(FEW)
-        weights = [1 / KINDS] * KINDS + [1 / (sides * len(FEW))] * (sides * len(FEW)) if sides else None
-        self._detector = EDetector(run_length=run_length, bets=kinds, weights=weights, block=block)
+        weights = [1 / KINDS] * KINDS + [1 / (sides * FEW)] * (sides * FEW) if sides else [1.0] * KINDS
+        self._detector = EDetector(run_length=run_length, bets=len(weights), weights=weights, block=block)
         sizes = "/".join(str(len(component.calibration_early)) for component in reference.components)
         self._design = (
             f"run_length={run_length:g} tolerance={tolerance:g} confidence={confidence:g} block={block} calibration={sizes} sides={sides}"
@@ -126,8 +125,7 @@ class Monitor:
         columns = np.asarray(p_values, np.float64)
         bets = place_bets(columns[:, 0], tolerance=self.tolerance)
         if self._directions:
-            others = place_bets(columns[:, 1:].ravel(), tolerance=self.tolerance)[:, FEW]
-            bets = np.hstack([bets, others.reshape(len(columns), -1)])
+            bets = np.hstack([bets, place_few_bets(columns[:, 1:], tolerance=self.tolerance)])
         self._detector.update(bets)
         return self.reading
 

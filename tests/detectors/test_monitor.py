@@ -103,7 +103,7 @@ def test_a_rare_change_is_found_too_however_long_the_clean_stream_before_it():
     odd = monitor.p_values(*mixture(5000, seed=2, shift=3.0))
     rng = np.random.default_rng(0)
     assert not monitor.follow(rng.choice(clean, 20_000)).alarm
-    reading = monitor.follow(np.where(rng.random(2000) < 0.1, rng.choice(odd, 2000), rng.choice(clean, 2000)))
+    reading = monitor.follow(np.where(rng.random((2000, 1)) < 0.1, rng.choice(odd, 2000), rng.choice(clean, 2000)))
     assert reading.alarm and reading.alarm_at - 20_000 < 400
 
 
@@ -119,8 +119,8 @@ def test_an_alarm_latches_while_the_evidence_falls_and_reset_clears_it():
 
 def test_the_evidence_of_an_endless_drift_stays_finite_and_the_monitor_notices_its_end():
     monitor = Monitor(mixture_reference(seed=0))
-    assert np.isfinite(monitor.follow(np.full(20_000, 1e-3)).log_evidence)
-    assert monitor.follow(np.full(5000, 0.9)).log_evidence < monitor.log_threshold
+    assert np.isfinite(monitor.follow(np.full((20_000, 1), 1e-3)).log_evidence)
+    assert monitor.follow(np.full((5000, 1), 0.9)).log_evidence < monitor.log_threshold
 
 
 def test_an_adopted_change_raises_no_alarm_in_any_mixture_with_clean_data_but_another_change_does():
@@ -129,14 +129,14 @@ def test_an_adopted_change_raises_no_alarm_in_any_mixture_with_clean_data_but_an
     clean, adopted = (monitor.p_values(*mixture(5000, seed=seed, shift=shift)) for seed, shift in ((2, 0.0), (3, 3.0)))
     rng = np.random.default_rng(0)
     for share in (0.0, 0.1, 0.5, 1.0):
-        assert not monitor.follow(np.where(rng.random(10_000) < share, rng.choice(adopted, 10_000), rng.choice(clean, 10_000))).alarm
+        assert not monitor.follow(np.where(rng.random((10_000, 1)) < share, rng.choice(adopted, 10_000), rng.choice(clean, 10_000))).alarm
     assert monitor.update(*mixture(300, seed=4, shift=-3.0)).alarm
 
 
 def test_blocks_keep_the_bound_when_every_record_comes_twenty_times():
     reference = mixture_reference(seed=0)
     by_record, by_block = Monitor(reference, run_length=1e4), Monitor(reference, run_length=1e4, block=20)
-    repeated = np.repeat(by_record.p_values(*mixture(2500, seed=1)), 20)
+    repeated = np.repeat(by_record.p_values(*mixture(2500, seed=1)), 20, axis=0)
     assert alarms(by_record, repeated) > 3 * len(repeated) / 1e4
     assert alarms(by_block, repeated) <= len(repeated) / 1e4
     by_block.reset()
