@@ -53,7 +53,7 @@ def place_few_bets(p_values: ArrayLike, *, tolerance: float = 0.0) -> Floats:
     [[0.15, 0.45, 0.75, 0.9, 13.55, 8.29, 2.82, 10.9]]
     """
     columns = np.asarray(p_values, np.float64) * (1 + tolerance)
-    return _bets(columns, FEW_EXPONENTS, FEW_RARE).reshape(len(columns), -1)
+    return _bets(columns, FEW_EXPONENTS, FEW_RARE).reshape(len(columns), columns.shape[1] * FEW)
 
 
 def _bets(p_values: Floats, exponents: tuple[float, ...], rare: tuple[tuple[float, float], ...]) -> Floats:
