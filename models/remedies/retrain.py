@@ -11,6 +11,7 @@ from models.remedies.context import Candidate, RemedyContext
 from models.remedies.fine_tune import adapt
 from models.remedies.learning import CONFIDENT, LABELLED, Source, descend, exemplar_source, teaching_source
 from models.remedies.recalibrate import recalibrated
+from models.remedies.simulate import imitated_source
 
 TEACHER_STEPS = 200
 STEPS = 250
@@ -20,16 +21,17 @@ RECALLED = 64  # of each step's images, shared by all earlier drifts
 
 
 def prepare(context: RemedyContext) -> Candidate:
-    """Train one classifier on clean images with their labels and drifted images with those of a mended model.
+    """Train one classifier on clean images with their labels and on drifted ones, from the live weights, under augmentation.
 
-    A copy is first adapted to the drifted images (as fine-tuning does); its confident answers, and a person's labels, become the labels
-    of the drifted images. Training then goes on from the live weights on both kinds together, under augmentation, so that a single
-    model answers clean and drifted images: no gate, no added latency, but a new model where the old one was certified. Where routes serve
-    earlier drifts, their gates read the old model's features and fall away with it: exemplars of these drifts are learned with it.
+    A single model answers clean and drifted images: no gate that could miss a drifted image, no added latency, but a new model where the old one was
+    certified. Where the drift has a name in the catalogue, the drifted images are clean ones spoiled alike, with their true labels. Elsewhere a
+    copy is first adapted to the drifted images (as fine-tuning does), and its confident answers become their labels. A person's labels
+    take part in both. Where routes serve earlier drifts, their gates read the old model's features and fall away with it: exemplars of
+    these drifts are learned with it.
 
     Parameters
     ----------
-    context : uses `classifier`, `clean_images`, `clean_labels`, `drifted`, `teaching`, `reference`, `exemplars`.
+    context : uses `classifier`, `clean_images`, `clean_labels`, `drifted`, `teaching`, `reference`, `named`, `exemplars`.
 
     References
     ----------
@@ -37,25 +39,35 @@ def prepare(context: RemedyContext) -> Candidate:
     Zou et al., Unsupervised domain adaptation via class-balanced self-training, ECCV 2018.
     """
     with thread_count(context.threads):
-        teacher = adapt(context, TEACHER_STEPS, context.budget / 2)
-        model, used = retrained(context, teacher)
-        note = f"{used:.1%} of the drifted images were used, with the labels that a mended model gave them"
+        generator = context.generator()
+        if context.named is not None:
+            drifted, seconds = imitated_source(context, generator), context.budget
+            note = f"learned from clean images spoiled by {context.named[0]}, which the drifted ones resemble"
+        else:
+            drifted, used = _pseudo_labelled(context, generator)
+            seconds, note = context.budget / 2, f"{used:.1%} of the drifted images were used, with the labels that a mended model gave them"
+        model = _retrained(context, drifted, generator, seconds)
         if context.exemplars:
             note += f"; {len(context.exemplars)} earlier drifts were learned again, with the answers that they were given"
         return Candidate("retrain", classifier=model, notes=(note,))
 
 
-def retrained(context: RemedyContext, teacher: Classifier) -> tuple[Classifier, float]:
-    """Return a frozen classifier for clean and drifted images, and the share of drifted images that `teacher` was sure of."""
-    generator = context.generator()
+def _pseudo_labelled(context: RemedyContext, generator: torch.Generator) -> tuple[Source, float]:
+    """Return the drifted images that an adapted model is sure of, with its answers, and their share."""
+    teacher = adapt(context, TEACHER_STEPS, context.budget / 2)
     images = context.drifted_tensor()
     with torch.no_grad():
         sure, label = torch.cat([teacher.answer(part)[0] for part in torch.split(images, LOOK)]).softmax(1).max(1)
     kept = sure >= min(CONFIDENT, float(sure.median()))  # never fewer than half
-    drifted = Source(images[kept], label[kept], generator)
+    return Source(images[kept], label[kept], generator), float(kept.float().mean())
+
+
+def _retrained(context: RemedyContext, drifted: Source, generator: torch.Generator, seconds: float) -> Classifier:
+    """Return a frozen classifier for clean and drifted images."""
     taught = teaching_source(context, generator)
     clean = Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)
     recalled = exemplar_source(context, generator)
+    images = context.drifted_tensor()
     shown = torch.cat([clean.images[: len(images)], images, *([recalled.images] if recalled else [])])
     model = recalibrated(context.classifier, shown).to(memory_format=torch.channels_last)
     model.requires_grad_(requires_grad=True).train()
@@ -73,5 +85,6 @@ def retrained(context: RemedyContext, teacher: Classifier) -> tuple[Classifier, 
             logits, _ = model.answer(torch.cat(batch))
         return F.cross_entropy(logits.float(), torch.cat(labels), label_smoothing=0.05)
 
-    descend(context, "retraining", model.parameters(), loss, steps=STEPS, seconds=context.budget / 2)
-    return model.eval().requires_grad_(requires_grad=False), float(kept.float().mean())
+    steps = STEPS + (TEACHER_STEPS if context.named else 0)  # without a teacher there is time for more
+    descend(context, "retraining", model.parameters(), loss, steps=steps, seconds=seconds)
+    return model.eval().requires_grad_(requires_grad=False)

@@ -51,13 +51,18 @@ def prepare(context: RemedyContext) -> Candidate:
         return gated(context, Candidate("simulate", adapted=simulated(context, STEPS), notes=(note,)))
 
 
-def simulated(context: RemedyContext, steps: int) -> Classifier:
-    """Return a frozen copy of `context.classifier`, in eval mode, that knows the named corruption."""
+def imitated_source(context: RemedyContext, generator: torch.Generator) -> Source:
+    """Return clean images spoiled as the stream was named, with their true labels."""
     assert context.named is not None
-    generator = context.generator()
     rows = np.resize(np.arange(len(context.clean_images)), max(IMAGES, len(context.clean_images)))
     images = imitate(context.clean_images[rows], *context.named, seed=context.seed)
-    known = Source(to_tensor(images), torch.tensor(context.clean_labels[rows]), generator)
+    return Source(to_tensor(images), torch.tensor(context.clean_labels[rows]), generator)
+
+
+def simulated(context: RemedyContext, steps: int) -> Classifier:
+    """Return a frozen copy of `context.classifier`, in eval mode, that knows the named corruption."""
+    generator = context.generator()
+    known = imitated_source(context, generator)
     taught = teaching_source(context, generator)
     model = recalibrated(context.classifier, context.drifted_tensor()).to(memory_format=torch.channels_last)
     model.requires_grad_(requires_grad=True).train()
