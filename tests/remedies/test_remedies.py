@@ -166,6 +166,22 @@ def test_without_a_name_nothing_is_simulated(context):
 
 
 @pytest.mark.training
-def test_what_is_simulated_is_the_corruption_that_was_named(context, few_steps):
-    first, second = (weights(simulate.prepare(context(named=name))) for name in (("stripe", None), ("brightness", 3.0)))
+@pytest.mark.parametrize("remedy", ["simulate", "retrain"])
+def test_what_is_simulated_is_the_corruption_that_was_named(remedy, context, few_steps):
+    first, second = (weights(remedies()[remedy](context(named=name))) for name in (("stripe", None), ("brightness", 3.0)))
     assert not all(a.equal(b) for a, b in zip(first, second, strict=True))
+
+
+def test_few_clean_images_are_spoiled_several_times_by_other_chance(context):
+    source = simulate.imitated_source(context(named=("impulse_noise", 5.0)), torch.Generator())
+    own = len(load("digits", "train").images)
+    assert len(source.images) == simulate.IMAGES > own
+    assert source.labels[0] == source.labels[own]
+    assert not source.images[0].equal(source.images[own])
+
+
+@pytest.mark.training
+def test_retraining_for_a_drift_without_a_name_learns_from_the_answers_of_a_mended_model(context, few_steps):
+    named, unnamed = (retrain.prepare(context(named=name)) for name in (("stripe", None), None))
+    assert "spoiled by stripe" in named.notes[0]
+    assert "with the labels that a mended model gave them" in unnamed.notes[0]
