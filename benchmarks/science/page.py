@@ -39,11 +39,12 @@ def by_corruption(rows: list[Row]) -> list[list[str]]:
     for name in dict.fromkeys(row["corruption"] for row in rows):
         ours = [row for row in rows if row["corruption"] == name]
         after = [row["after"] for row in ours]
+        spread = f" ± {np.std(after):.3f}" if len(after) > 1 else ""
         gaps = [gap for row in ours if (gap := gap_closed(row, row["after"])) is not None]
         table.append([
             name.rpartition("/")[2].replace("_", " "), _mean(row["as_is"] for row in ours), _mean(row["estimate"] for row in ours),
             ", ".join("-" if row["detected_after"] is None else str(row["detected_after"]) for row in ours),
-            f"{np.mean(after):.3f} ± {np.std(after):.3f}", _mean(row["loop_without_teaching"]["after"] for row in ours),
+            f"{np.mean(after):.3f}{spread}", _mean(row["loop_without_teaching"]["after"] for row in ours),
             _mean(row["oracle"] for row in ours), f"{np.mean(gaps):.2f}" if gaps else "-",
             f"{max(row['clean_before'] - row['clean_after'] for row in ours):.4f}", f"{np.mean([row['labels_used'] for row in ours]):.0f}",
             ", ".join(_outcome(row) for row in ours),

@@ -78,6 +78,7 @@ def _delay(rows: list[Row], file: Path) -> Path:
     missed = [cost for cost, delay in seen if delay is None]
     if missed:
         axes.scatter(missed, [2 * slowest] * len(missed), color=COLOURS["fine_tune"], marker="x", label="no alarm")
+    axes.set_ylim(1, max(20, 4 * slowest))
     axes.axvline(0.05, color="#999999", linestyle=":", linewidth=1, label="5 points")
     axes.set(
         xscale="log", yscale="log", xlabel="accuracy that the corruption costs", ylabel="records until the alarm",
