@@ -76,9 +76,13 @@ class Monitor:
         self._distances = [Distance(reference, component) for component in reference.components]
         self._directions = _directions(reference)
         sides = 2 * len(self._directions) if self._directions else 0
-        each = 1 - (1 - confidence) / (1 + sides)  # that all bounds hold together
+        # That all bounds hold together, half of the permitted error is the distance's, half is shared by the directions, as the stake is.
+        share = [(1 - confidence) / 2] + [(1 - confidence) / 2 / sides] * sides if sides else [1 - confidence]
         self._p_values = [
-            [ConformalPValues(column, confidence=each) for column in self._scores(distance, known.calibration_early, known.calibration_latent)]
+            [
+                ConformalPValues(column, confidence=1 - error)
+                for column, error in zip(self._scores(distance, known.calibration_early, known.calibration_latent), share, strict=True)
+            ]
             for distance, known in zip(self._distances, reference.components, strict=True)
         ]
         weights = [1 / KINDS] * KINDS + [1 / (sides * FEW)] * (sides * FEW) if sides else [1.0] * KINDS
