@@ -289,7 +289,8 @@ class Planner(Agent):
         )
         shown = f"interval {low:+.3f} to {high:+.3f}, {self.audit.labels} labels; with those of the choice {odds(self._evidence())} that it helps"
         if helped:
-            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh drifted records ({shown})")]
+            doubt = "" if self._has_helped() else "; the labels leave it in doubt, the policy keeps it"
+            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh drifted records ({shown}){doubt}")]
         self.undo_reason = f"fresh drifted records did not show that it helps ({shown})"
         if not self.audit.labels:
             self.undo_reason = "nobody labelled fresh drifted records, so it has not shown that it helps"

@@ -105,8 +105,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `level` is that of the two-sided interval of the gain on fresh records. Nine tenths of its error are spent on the lower end. So at 0.8
     all labels together must be evidence of 1 / 0.18 that the remedy helps, and one that does not is kept at most 18 times in 100.
-    In doubt, "imitation" keeps a remedy only if the drift has a sure name, the remedy gains on clean images that are spoiled alike, and the
-    labels are evidence for it at all.
+    That bound is for "undo". In doubt, "imitation" keeps a remedy only if the drift has a sure name, the remedy gains on clean images that are
+    spoiled alike, and the labels are evidence for it at all.
     """
 
     records: int = 400

@@ -538,3 +538,17 @@ def test_labels_that_favour_it_on_the_whole_do_not_keep_a_remedy_that_the_fresh_
 def test_a_policy_may_have_doubt_end_in_undoing_whatever_was_imitated():
     strict = Policy(approval=Approval(ask="never"), verification=Verification(in_doubt="undo"))
     assert not verified(evidence=2.0, wins=3, losses=2, imitated=GAINS, policy=strict).helped
+
+
+@pytest.mark.parametrize(("wins", "losses", "doubted"), [(3, 2, True), (6, 0, False)])
+def test_the_story_says_where_a_remedy_was_kept_in_doubt(wins, losses, doubted):
+    agent = planner(ALONE)
+    _, shadow = agent.receive(measured(remedy("filter", point=0.5, evidence=2.0, imitated=GAINS)))
+    [deploy] = agent.receive(shadowed(shadow))
+    [compare] = agent.receive(went_live(deploy))
+    agent.receive(compared(compare, count=wins + losses))
+    for place in range(wins + losses):
+        agent.receive(given(VERIFY, 101 + place, int(place < wins)))
+    _, ended = agent.receive(closed(VERIFY))
+    assert ended.outcome == "verified"
+    assert ("leave it in doubt" in ended.reason) is doubted
