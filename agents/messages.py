@@ -513,7 +513,10 @@ class DeployPipeline(Request, frozen=True, kw_only=True):
 
 
 class PipelineLive(Message, frozen=True, kw_only=True):
-    """`pipeline` answers from record `since` on; `previous` stays loaded for undoing."""
+    """`pipeline` answers from record `since` on; `previous` stays loaded for undoing.
+
+    Its gates take about the shares `routed_clean` of clean records and `routed_drift` of those of its newest drift.
+    """
 
     pipeline: str
     previous: str
@@ -523,6 +526,8 @@ class PipelineLive(Message, frozen=True, kw_only=True):
     since: int
     version: str
     reason: str
+    routed_clean: float = 0.0
+    routed_drift: float = 1.0
 
 
 class RemedyVerified(Message, frozen=True, kw_only=True):

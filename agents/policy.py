@@ -30,7 +30,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """When records count as different.
 
     `run_length`: mean clean records to a false alarm. `window` and `least`: how many drifted records to learn from. `ended_below`: share
-    of routed records under which a drift is over. `cool_down`: records before a drift that hurts unmended is asked about again.
+    of drifted records under which a drift is over. `cool_down`: records before a drift that hurts unmended is asked about again.
     `records_per_second`: when more come, every k-th is looked at; at most 5,000 or so are looked at anyway. `block`: consecutive records
     that count as one observation, for frames that follow one another closely.
     """

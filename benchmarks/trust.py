@@ -140,8 +140,8 @@ class Bench:
         known = self.reference if candidate.classifier is None else self._reference(candidate.classifier, self.calibration)
         with tempfile.TemporaryDirectory(prefix="scanflow-bench-") as folder:
             save_pipeline(
-                Path(folder), candidate.classifier or self.classifier, filter=candidate.filter, adapted=candidate.adapted, gate=candidate.gate,
-                gate_threshold=candidate.gate_threshold, reference=known, name=remedy, version=remedy, classes=self.training.classes,
+                Path(folder), candidate.classifier or self.classifier, routes=candidate.routes, reference=known, name=remedy, version=remedy,
+                classes=self.training.classes,
             )
             return Answered.by(Pipeline.load(folder), *world.fresh)
 

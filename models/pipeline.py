@@ -1,11 +1,12 @@
 """A pipeline is a folder of ONNX files with a manifest; this loads one, checks it and answers with it.
 
-    raw images -> classifier -> early, latent -> newest gate -> routed: filter (if any) -> adapted classifier (or the same) -> answer
-                                                     `-> the gate before -> routed: ...
-                                                             `-> kept by all: the first answer stands
+    raw images -> classifier -> early, latent -> newest gate -> its part: filter (if any) -> adapted classifier (or the same) -> answer
+                                                     `-> of the rest, the gate before its part: ...
+                                                             `-> left by all: the first answer
 
-A pipeline has as many routes as drifts that it serves, each with a gate, and the newest whose gate takes an image answers it: a gate was
+A pipeline has as many routes as drifts that it serves, each with a gate, and the newest is asked first: a gate was
 fitted to tell its drift from clean images and from the drifts before it, and knows nothing of those that came later (decision 0007).
+A gate that is sure gives all or nothing, one in doubt a part (`models.blend`, decision 0010).
 
 The folder holds `manifest.json`, the ONNX files that it names and `reference.npz`. Every file is listed with its SHA-256, so
 a damaged or half-copied folder is refused before it can answer anything. This module needs numpy and onnxruntime, nothing
@@ -15,6 +16,7 @@ else: it runs inside the inference container.
 import hashlib
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -25,6 +27,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+
+from models.blend import ROUTED, Blend, part
 
 Floats = NDArray[np.float32]
 
@@ -42,10 +46,12 @@ class Route:
     """One way past the first answer, for the images that its gate scores above the threshold; without a gate, for all.
 
     `gate`, `filter` and `adapted` are file names; `drift` is the known drift of the reference that this route serves, such as "drift0".
+    A gate of some softness gives the route a part in the answer, sigmoid((score - threshold) / softness): where it is in doubt, both count.
     """
 
     gate: str | None = None
     gate_threshold: float | None = None
+    gate_softness: float = 0.0
     filter: str | None = None
     adapted: str | None = None
     drift: str | None = None
@@ -64,6 +70,8 @@ class Route:
             raise PipelineError(f"{MANIFEST}: gate and gate_threshold of {key} go together; got {self.gate!r} and {self.gate_threshold!r}")
         if self.gate_threshold is not None and (not isinstance(self.gate_threshold, int | float) or isinstance(self.gate_threshold, bool)):
             raise PipelineError(f"{MANIFEST}: gate_threshold of {key} is {self.gate_threshold!r}; expected a number")
+        if not isinstance(self.gate_softness, int | float) or isinstance(self.gate_softness, bool) or not 0 <= self.gate_softness < math.inf:
+            raise PipelineError(f"{MANIFEST}: gate_softness of {key} is {self.gate_softness!r}; expected 0 (a hard gate) or a positive number")
         if self.filter is None and self.adapted is None:
             raise PipelineError(f"{MANIFEST}: {key} leads to a filter or an adapted classifier, and both are null")
 
@@ -157,12 +165,12 @@ class _Path:
         self.adapted = _session(files, route.adapted, ("images",), TAIL) if route.adapted else None
         self._classifier = self.adapted or classifier
 
-    def takes(self, early: Floats, latent: Floats) -> NDArray[np.bool_]:
-        """Which images this route asks for, bool [n]."""
+    def part(self, early: Floats, latent: Floats) -> Floats:
+        """The part that this route has in the answer to each image, [n] in [0, 1]."""
         if self.gate is None:
-            return np.ones(len(early), bool)
+            return np.ones(len(early), np.float32)
         (score,) = self.gate.run(None, {"early": early, "latent": latent})
-        return np.asarray(score > self.route.gate_threshold)
+        return part(score, self.route.gate_threshold or 0.0, self.route.gate_softness)
 
     def answer(self, images: Floats) -> tuple[Floats, Floats]:
         """Logits [n, k] and latents [n, d] of images that take this route."""
@@ -227,19 +235,22 @@ class Pipeline:
             expected = ["n >= 1", *self.manifest.input]
             raise PipelineError(f"images are {images.dtype} {list(images.shape)}; pipeline {self.name!r} expects float32 {expected}")
         logits, early, latent = self._classifier.run(None, {"images": images})
-        final_logits, final_latent, routed = logits, latent, None
+        blend = Blend(*logits.shape)
         for path in self._newest_first:
-            inside = path.takes(early, latent)
-            if routed is not None:
-                if routed.all():
-                    break
-                inside &= ~routed
-            if inside.any():
-                if final_logits is logits:
-                    final_logits, final_latent = logits.copy(), latent.copy()
-                final_logits[inside], final_latent[inside] = path.answer(images[inside])
-            routed = inside if routed is None else routed | inside
-        return Output(final_logits, early, latent, final_latent, np.zeros(len(images), bool) if routed is None else routed)
+            parts = path.part(early, latent) * (blend.left > 0)
+            if (inside := parts > 0).any():
+                blend.add(parts, *path.answer(images[inside]))
+            if not blend.left.any():
+                break
+        final_logits, final_latent, routed = blend.rest(logits, latent)
+        return Output(final_logits, early, latent, final_latent, routed)
+
+    def takes(self, early: Floats, latent: Floats) -> NDArray[np.bool_]:
+        """Which images count as routed, bool [n], by the classifier's features of the raw images, float32 [n, e] and [n, d]."""
+        left = np.ones(len(early), np.float32)
+        for path in self._newest_first:
+            left *= 1 - path.part(early, latent)
+        return left < ROUTED
 
     def _probe(self) -> None:
         """Run every part once on two grey images, so that parts that do not fit are found now and not by a client."""
@@ -360,6 +371,8 @@ def _with_routes(data: object) -> object:
 
 def _routes(value: object) -> tuple[Route, ...]:
     known = {field.name for field in fields(Route)}
+    if isinstance(value, list):  # routes from before gates were soft do not say so
+        value = [{"gate_softness": 0.0, **one} if isinstance(one, dict) else one for one in value]
     if not isinstance(value, list) or not all(isinstance(one, dict) and set(one) == known for one in value):
         raise PipelineError(f"{MANIFEST}: routes is {value!r}; expected a list (perhaps empty) of objects with the keys {sorted(known)}")
     return tuple(Route(**one) for one in value)

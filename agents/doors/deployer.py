@@ -1,6 +1,7 @@
 """Carries out what the planner decided: shadow, go live, and the note in the tracking store of what is live, and why."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from agents.doors.shelf import Shelf
 from agents.messages import DeployPipeline, LiveRecorded, Message, PipelineLive, PipelineShadowed, RecordLive, ShadowPipeline
 from agents.switchboard import answer_to
+from models.pipeline import Pipeline
+from models.reference import Reference
 from workflows.inference import Inference
 from workflows.tracking import Tracking
 
@@ -50,11 +53,21 @@ class Deployer:
 
     def facts(self, pipeline: str, previous: str, reason: str) -> dict[str, Any]:
         """What `PipelineLive` says of a pipeline."""
-        manifest = self._shelf.manifest(pipeline)
-        return {
-            "pipeline": pipeline, "previous": previous, "reference": str(self._shelf.reference(pipeline)), "base": self._shelf.base(pipeline),
-            "gated": manifest.gated, "since": self._inference.stats().last + 1, "version": self._shelf.version(pipeline), "reason": reason,
+        gated, reference = self._shelf.manifest(pipeline).gated, self._shelf.reference(pipeline)
+        facts = {
+            "pipeline": pipeline, "previous": previous, "reference": str(reference), "base": self._shelf.base(pipeline), "gated": gated,
+            "since": self._inference.stats().last + 1, "version": self._shelf.version(pipeline), "reason": reason,
         }
+        return facts | (self._routed(pipeline, reference) if gated else {})
+
+    def _routed(self, pipeline: str, reference: Path) -> dict[str, float]:
+        """Which share of clean records, and of those of the drift that its newest route serves, the gates of a pipeline take."""
+        network = Pipeline.load(self._shelf.folder(pipeline))
+        names = {"clean": "routed_clean", network.manifest.routes[-1].drift: "routed_drift"}
+        return {
+            names[one.name]: float(network.takes(one.calibration_early, one.calibration_latent).mean())
+            for one in Reference.load(reference).components if one.name in names
+        }  # fmt: skip
 
     def record(self, request: Message) -> list[Message]:
         """Note in the tracking store what went live."""

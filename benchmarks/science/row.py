@@ -120,8 +120,8 @@ class Bench:
         teaching = query(self.features, count, self.world.seed)
         return RemedyContext(
             classifier=self.classifier, clean_images=self.training.images[:CLEAN_IMAGES], clean_labels=self.training.labels[:CLEAN_IMAGES],
-            reference=self.reference, drifted=self.drifted.images, teaching=teaching, teaching_labels=self.drifted.labels[teaching],
-            named=self.named, seed=self.world.seed, budget=BUDGET,
+            reference=self.reference, drifted=self.drifted.images, calibration_images=self.calibration.images[: len(self.calibration) // 2],
+            teaching=teaching, teaching_labels=self.drifted.labels[teaching], named=self.named, seed=self.world.seed, budget=BUDGET,
         )
 
     def remedy(self, name: str, count: int, query: Callable[..., NDArray[np.int64]] = typical) -> Scores:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.blend import Blend, part
 from models.networks.classifier import Answer, Classifier
 from models.networks.filter import Filter
 
@@ -16,15 +17,15 @@ class RouteModules(NamedTuple):
     adapted: Classifier | None = None
     gate: nn.Module | None = None
     gate_threshold: float | None = None
+    gate_softness: float = 0.0
     drift: str | None = None
     """The known drift of the reference that this route serves, such as "drift0"."""
 
-    def takes(self, early: Tensor, latent: Tensor) -> Tensor:
-        """Return which images this route asks for, bool [n], by the classifier's features of the raw images [n, e] and [n, d]."""
+    def part(self, early: Tensor, latent: Tensor) -> Tensor:
+        """Return the part of this route in the answers, float32 [n], by the classifier's features of the raw images [n, e] and [n, d]."""
         if self.gate is None:
-            return torch.ones(len(early), dtype=torch.bool)
-        inside: Tensor = self.gate(early, latent) > self.gate_threshold
-        return inside
+            return torch.ones(len(early))
+        return torch.tensor(part(self.gate(early, latent).numpy(), self.gate_threshold or 0.0, self.gate_softness))
 
     def answer(self, classifier: Classifier, images: Tensor) -> Answer:
         """Return what this route says about images that take it, float32 [n, c, h, w]."""
@@ -35,17 +36,19 @@ class RouteModules(NamedTuple):
 
 @torch.no_grad()
 def routed(classifier: Classifier, routes: tuple[RouteModules, ...], images: Tensor) -> Tensor:
-    """Return the logits [n, k] of a pipeline with these routes, oldest first: the newest that takes an image answers it.
+    """Return the logits [n, k] of a pipeline with these routes, oldest first; see `models.blend`.
 
     >>> images = torch.rand(4, 1, 28, 28)
     >>> first, second = Classifier().eval(), Classifier().eval()
-    >>> bool(routed(first, (RouteModules(adapted=second),), images).equal(second(images).logits))
+    >>> probability = routed(first, (RouteModules(adapted=second),), images).softmax(1)
+    >>> bool(probability.allclose(second(images).logits.softmax(1), atol=1e-5))
     True
     """
     raw = classifier(images)
-    logits = raw.logits.clone()
-    for route in routes:
-        inside = route.takes(raw.early, raw.latent)
-        if inside.any():
-            logits[inside] = route.answer(classifier, images[inside]).logits
-    return logits
+    blend = Blend(*raw.logits.shape)
+    for route in reversed(routes):
+        parts = route.part(raw.early, raw.latent).numpy()
+        if (parts > 0).any():
+            said = route.answer(classifier, images[torch.tensor(parts > 0)])
+            blend.add(parts, said.logits.numpy(), said.latent.numpy())
+    return torch.tensor(blend.rest(raw.logits.numpy(), raw.latent.numpy())[0])

@@ -48,6 +48,8 @@ class RemedyContext:
     """int64 [t]: positions in `drifted` that a person labelled; may be empty."""
     teaching_labels: Labels
     """int64 [t]: what the person said."""
+    calibration_images: Images | None = None
+    """uint8 [c, ...]: the clean images behind the calibration rows of `reference`, in their order; without them no gate is measured on them."""
     named: tuple[str, float | None] | None = None
     """The corruption of the catalogue that the drifted images resemble and its severity (1 to 5; None if it has no degrees), if any."""
     exemplars: Mapping[str, Exemplars] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class RemedyContext:
     threads: int = 1
     """torch threads while preparing; one is best where remedies are prepared side by side."""
     budget: float = 45.0
-    """Seconds that preparing may take; training loops end their schedule early on slow machines so as to stay within."""
+    """Seconds of processor time that training may take; training loops end their schedule early on slow machines so as to stay within."""
     progress: Callable[[float, str], None] = field(default=lambda _part, _what: None)
     """Called with the part done in [0, 1] and a few words."""
     cancelled: Callable[[], bool] = field(default=lambda: False)
@@ -69,6 +71,11 @@ class RemedyContext:
         ):
             if len(images) != len(labels):
                 raise ValueError(f"{name}: {len(images)} images and {len(labels)} labels; give one label for each image")
+        if self.calibration_images is not None and len(self.calibration_images) != len(self.reference.calibration_labels):
+            raise ValueError(
+                f"calibration_images: {len(self.calibration_images)} images, and the reference has {len(self.reference.calibration_labels)} "
+                "calibration rows; give the image of each row, or none"
+            )
         if len(self.drifted) < SMALLEST_DRIFT:
             raise ValueError(f"{len(self.drifted)} drifted images; a remedy needs at least {SMALLEST_DRIFT}, wait for more records")
         if len(self.teaching) and not 0 <= int(self.teaching.min()) <= int(self.teaching.max()) < len(self.drifted):
@@ -118,6 +125,7 @@ class Candidate:
     adapted: Classifier | None = None
     gate: nn.Module | None = None
     gate_threshold: float | None = None
+    gate_softness: float = 0.0
     notes: tuple[str, ...] = ()
     """What a person should know: how much the gate routes, which assumption was made."""
 
@@ -126,7 +134,7 @@ class Candidate:
         """The route that this remedy adds: one, or none where it replaces the classifier or does nothing."""
         if self.filter is None and self.adapted is None:
             return ()
-        return (RouteModules(self.filter, self.adapted, self.gate, self.gate_threshold),)
+        return (RouteModules(self.filter, self.adapted, self.gate, self.gate_threshold, self.gate_softness),)
 
 
 class Prepare(Protocol):

@@ -1,12 +1,14 @@
-"""A gate that sends drifted images to the remedy and lets clean ones pass.
+"""A gate that tells how likely an image is a drifted one: the part that the remedy gets in its answer.
 
 A generic distance from clean data must be ready for every drift; when a remedy is prepared, unlabelled images of *this* drift are at
 hand, so the gate is fitted to tell exactly these from clean ones: a logistic regression on the standardised early and latent
-features and their squares (squares because a turn to the left and one to the right lie on opposite sides of clean data). Half of the
-calibration features helps to fit; the other half, unseen, sets the threshold so that about one clean image in a hundred is routed.
+features and their squares (squares because a turn to the left and one to the right lie on opposite sides of clean data). Its score is the
+logarithm of odds. Where drift and clean data lie apart it is sure of each image; where they overlap, as photographs and slightly noisy ones
+do, it is not, and both answers count (`models.blend`). What that costs is measured on clean calibration images, whose labels are known:
+if it is too much, the gate asks for more before it gives a part.
 
-Drifts that are known already, because an earlier route serves them or a person called them expected, are kept out in the same way:
-about one image in a hundred of each may be routed. Only where the new drift cannot be told from an earlier one, and the new remedy
+Drifts that are known already, because an earlier route serves them or a person called them expected, are kept out: about one image in a
+hundred of each may be routed. Only where the new drift cannot be told from an earlier one, and the new remedy
 gives the answers that were given to that one before (or no remedy was needed there), may the gate take it over.
 """
 
@@ -21,6 +23,7 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
+from models.blend import Blend, part
 from models.networks.classifier import Answer
 from models.networks.numerics import BATCH, to_tensor
 from models.networks.route import RouteModules
@@ -28,8 +31,17 @@ from models.reference import Component
 from models.remedies.context import Candidate, RemedyContext
 from models.training import look
 
-CLEAN_ROUTED = 0.01
-"""Share of clean images, and of those of each known drift, that the gate may route by mistake."""
+KNOWN_ROUTED = 0.01
+"""Share of the images of each known drift that the gate may route by mistake."""
+
+CLEAN_LOST = 0.002
+"""Clean accuracy that the gate may cost, as far as calibration images tell, before it gives smaller parts."""
+
+SHIFTS = (0.0, 1.0, 2.0, 3.0, 4.0)
+"""How much more than even odds the gate may ask for, for the sake of clean images."""
+
+SOFTNESS = 1.0
+"""A part is the probability that the gate's score stands for."""
 
 REACH = 4.0
 """Standard deviations after which features are clipped: one wild feature must not decide alone."""
@@ -68,7 +80,7 @@ def gated(context: RemedyContext, candidate: Candidate) -> Candidate:
     """Return the candidate with a gate in front of its filter or adapted classifier, and a note on what the gate routes."""
     drifted, known = look(context.classifier, context.drifted), context.reference.drifts
     gate, threshold, routed = fit_gate(context, drifted, known)
-    note = f"the gate routes {{:.1%}} of the drifted images it was fitted on, and about {CLEAN_ROUTED:.0%} or less of clean ones"
+    note = ""
     apart = [one for one in known if routed >= CLEAR or not _answers_as_before(context, candidate, one.name)]
     if len(apart) < len(known):
         gate, threshold, routed = fit_gate(context, drifted, apart)
@@ -77,8 +89,33 @@ def gated(context: RemedyContext, candidate: Candidate) -> Candidate:
     if apart:
         note += f"; {len(apart)} known drift{'s are' if len(apart) > 1 else ' is'} kept out"
     if routed < CLEAR:
-        note += f"; it {'takes the rest for these' if apart else 'cannot tell them well'}, so that is answered as before"
-    return replace(candidate, gate=gate, gate_threshold=threshold, notes=(*candidate.notes, note.format(routed)))
+        note += f"; it {'takes the rest for these' if apart else 'cannot tell them well'}: where it is in doubt, both answers count"
+    clean = gate(*map(torch.tensor, (context.reference.calibration_early, context.reference.calibration_latent)))
+    threshold += _shift(context, candidate, clean.numpy() - threshold)
+    routed, passed = (float((score > threshold).float().mean()) for score in (gate(drifted.early, drifted.latent), clean))
+    note = f"the gate routes {routed:.1%} of the drifted images it was fitted on, and about {passed:.1%} of clean ones{note}"
+    return replace(candidate, gate=gate, gate_threshold=threshold, gate_softness=SOFTNESS, notes=(*candidate.notes, note))
+
+
+@torch.no_grad()
+def _shift(context: RemedyContext, candidate: Candidate, scores: NDArray[np.float32]) -> float:
+    """How much more the gate must ask for so that clean calibration images, to which it gives these scores [n], lose next to nothing."""
+    if context.calibration_images is None:
+        return 0.0
+    reference, route = context.reference, RouteModules(candidate.filter, candidate.adapted)
+    before, labels = reference.calibration_logits, reference.calibration_labels
+    asked = part(scores, 0.0, SOFTNESS) > 0
+    said = np.zeros_like(before)
+    if asked.any():
+        images = to_tensor(context.calibration_images[asked]).split(BATCH)
+        said[asked] = torch.cat([route.answer(context.classifier, some).logits for some in images]).numpy()
+    for shift in SHIFTS:
+        blend, parts = Blend(*before.shape), part(scores, shift, SOFTNESS)
+        blend.add(parts, said[parts > 0], said[parts > 0])
+        after = blend.rest(before, before)[0]
+        if (before.argmax(1) == labels).mean() - (after.argmax(1) == labels).mean() <= CLEAN_LOST:
+            break
+    return shift
 
 
 @torch.no_grad()
@@ -105,10 +142,11 @@ def fit_gate(
 
     Returns
     -------
-    The gate, its threshold, and the share of the drifted images that it routes (on images that it was fitted on: slightly too high).
+    The gate, the score at which it is in doubt, and the share of the drifted images that score more (on images that it was fitted on:
+    slightly too high).
     """
     reference = context.reference
-    half = len(reference.calibration_early) // 2
+    half = len(reference.calibration_early) // 2  # the classifier was not trained on these; the other half tells of the gate's errors
     early = torch.tensor(np.concatenate([reference.fit_early, reference.calibration_early[:half]]))
     latent = torch.tensor(np.concatenate([reference.fit_latent, reference.calibration_latent[:half]]))
     clean = torch.cat([early, latent], 1)
@@ -133,19 +171,15 @@ def fit_gate(
     gate.weigh.weight.data = torch.tensor(found[None, :-1], dtype=torch.float32)
     gate.weigh.bias.data = torch.tensor(found[-1:], dtype=torch.float32)
     gate.eval().requires_grad_(requires_grad=False)
-    held = [(reference.calibration_early[half:], reference.calibration_latent[half:])]
-    held += [(one.calibration_early, one.calibration_latent) for one in apart]
-    limit = max(_limit(gate(torch.tensor(first), torch.tensor(second))) for first, second in held)
-    score = gate(drifted.early, drifted.latent)
-    # Where the two lie apart, stand in the middle of the gap: fewer clean images are routed, at no cost to the drifted ones.
-    threshold = max(limit, (limit + float(torch.quantile(score, CLEAN_ROUTED))) / 2)
-    return gate, threshold, float((score > threshold).float().mean())
+    # Clean data and the drift counted alike, so even odds are a score of 0; known drifts must do with less than that.
+    threshold = max([0.0, *(_limit(gate(torch.tensor(one.calibration_early), torch.tensor(one.calibration_latent))) for one in apart)])
+    return gate, threshold, float((gate(drifted.early, drifted.latent) > threshold).float().mean())
 
 
 def _limit(scores: Tensor) -> float:
-    """The threshold above which a fresh image of this population scores with a probability of `CLEAN_ROUTED` or a little less.
+    """The threshold above which a fresh image of this population scores with a probability of `KNOWN_ROUTED` or a little less.
 
     It is the k-th largest of n held-out scores, k = floor(share * (n + 1)): a fresh image exceeds it with probability k / (n + 1).
     """
     order = scores.sort(descending=True).values
-    return float(order[max(0, int(CLEAN_ROUTED * (len(order) + 1)) - 1)])
+    return float(order[max(0, int(KNOWN_ROUTED * (len(order) + 1)) - 1)])

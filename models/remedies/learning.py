@@ -164,13 +164,15 @@ def descend(
 ) -> None:
     """Take `steps` steps of AdamW with a one-cycle learning rate; on a slow machine fewer, so that `seconds` are kept.
 
+    They are seconds of this thread's processor time: on a busy machine a remedy comes later, and is no worse for it.
+
     The learning rate follows whichever is further on, steps or time, so training cut short has cooled down as well.
 
     Parameters
     ----------
     what : a few words for the progress report.
     loss : computes the loss of one fresh batch; called once a step.
-    seconds : by default the budget of the context.
+    seconds : of processor time; by default the budget of the context.
 
     Raises
     ------
@@ -179,9 +181,9 @@ def descend(
     """
     seconds = context.budget if seconds is None else seconds
     optimizer = AdamW(parameters, weight_decay)
-    began = time.monotonic()
+    began = time.thread_time()
     for step in range(steps):
-        part, spent = step / steps, (time.monotonic() - began) / seconds
+        part, spent = step / steps, (time.thread_time() - began) / seconds
         if spent > max(part, GRACE):  # later than planned; a slow first step is no reason to hurry
             part = spent
         if part >= 1:

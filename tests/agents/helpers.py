@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import ArrayLike
 
 from agents.improver import NOTHING
 from agents.messages import (
@@ -64,11 +65,11 @@ def records(first: int, last: int, *, pipeline: str = "first", log: str = "log",
     return RecordsRead(log=log, first=first, last=last, pipeline=pipeline, source="log", **more)
 
 
-def window(first: int, last: int, *, drifted: bool = False, pipeline: str = "first", log: str = "log", routed: bool = False, **more: Any) -> WindowObserved:
+def window(first: int, last: int, *, drifted: bool = False, pipeline: str = "first", log: str = "log", routed: ArrayLike = False, **more: Any) -> WindowObserved:
     """Records `first`..`last` as they are handed to the checker, all clean (latent 0) or all drifted (latent 1); of `every` so many one."""
     count = (last - first + 1) // more.get("every", 1)
     latent = np.full((count, 1), float(drifted), np.float32).tobytes()
-    flags = np.full(count, routed, np.uint8).tobytes()
+    flags = np.broadcast_to(np.asarray(routed, np.uint8), count).tobytes()
     more.setdefault("id", f"WindowObserved-{first}-{last}")
     return WindowObserved(
         log=log, first=first, last=last, pipeline=pipeline, early=latent, latent=latent, routed=flags, widths=(1, 1), source="log", **more

@@ -1,5 +1,6 @@
 """The checker: is it different, does it hurt? And no incident stays open for ever."""
 
+import numpy as np
 import pytest
 
 from agents.checker import Checker
@@ -412,6 +413,15 @@ def test_the_end_of_a_drift_is_told_once_when_traffic_behind_the_gate_has_run_dr
     assert isinstance(over, DriftEnded)
     assert (over.pipeline, over.at) == ("filter", 900)
     assert "DriftEnded" not in kinds(checker.receive(window(901, 1900, pipeline="filter")))
+
+
+def test_a_gate_that_takes_many_clean_records_too_still_shows_the_end():
+    """Behind it three of ten clean records are routed, and nine of ten drifted ones."""
+    checker = Checker(DEPLOYMENT, POLICY, FakeMonitor)
+    checker.receive(live("filter", base="first", previous="first", gated=True, routed_clean=0.3, routed_drift=0.9))
+    drifted, clean = (np.random.default_rng(0).random(3000) < share for share in (0.9, 0.3))
+    assert "DriftEnded" not in kinds(checker.receive(window(1, 3000, pipeline="filter", routed=drifted)))
+    assert "DriftEnded" in kinds(checker.receive(window(3001, 6000, pipeline="filter", routed=clean)))
 
 
 def test_without_a_gate_no_drift_ends():

@@ -1,11 +1,15 @@
 """A gate tells its drift from clean images and from the drifts that are known already, but for those that it may take over."""
 
+import copy
+
 import numpy as np
 import pytest
+import torch
 
+from models.blend import part
 from models.exemplars import Exemplars
 from models.remedies.context import Candidate
-from models.remedies.gate import fit_gate, gated
+from models.remedies.gate import SOFTNESS, fit_gate, gated
 from models.remedies.recalibrate import recalibrated
 from models.training import look
 from scenarios.corruptions.registry import corrupt
@@ -78,3 +82,34 @@ def test_every_known_population_counts_alike_however_many_records_it_has(second,
     gate, threshold, _ = fit_gate(second("impulse_noise", exemplars={}), look(classifier, given.drifted), few.drifts)
     assert np.isfinite(threshold)
     assert share(gate, threshold, classifier, "stripe") < 0.1
+
+
+# --- where the drift cannot be told from clean data ---
+
+
+def parts(context, adapted, **other):
+    """The parts that a remedy gets in the answers to clean images when clean images are taken for the drift, too."""
+    given = context(drifted=load("digits", "test").images[:300], **other)
+    made = gated(given, Candidate("mine", adapted=adapted))
+    seen = look(given.classifier, load("digits", "test").images[300:])
+    assert made.gate_softness == SOFTNESS
+    return part(made.gate(seen.early, seen.latent).numpy(), made.gate_threshold, made.gate_softness)
+
+
+def test_a_gate_that_cannot_tell_is_in_doubt(context, classifier):
+    assert 0.3 < np.median(parts(context, classifier)) < 0.7
+
+
+@pytest.mark.parametrize(("harmful", "low", "high"), [(False, 0.3, 0.7), (True, 0.0, 0.1)])
+def test_a_remedy_that_harms_clean_images_gets_next_to_no_part_in_their_answers(context, trained, trained_reference, harmful, low, high):
+    adapted = copy.deepcopy(trained)
+    if harmful:
+        adapted.to_logits.bias.data += 100 * torch.eye(10)[0]  # everything is a 0
+    images = load("digits", "calibration").images
+    found = parts(context, adapted, calibration_images=images, classifier=trained, reference=trained_reference)
+    assert low <= found.mean() <= high
+
+
+def test_images_behind_other_rows_are_refused(context):
+    with pytest.raises(ValueError, match="calibration_images: 3 images"):
+        context(calibration_images=load("digits", "calibration").images[:3])

@@ -13,7 +13,6 @@ from models.remedies import filter as filter_
 from models.remedies import fine_tune, retrain, simulate, transfer
 from models.remedies.catalogue import remedies
 from models.remedies.context import RemedyCancelledError
-from models.remedies.gate import fit_gate
 from models.remedies.recalibrate import recalibrated
 from models.training import look
 from scenarios.corruptions.registry import corrupt
@@ -127,14 +126,6 @@ def test_recalibrated_statistics_are_those_of_the_images(context):
     with torch.no_grad():
         expected = convolution(images).mean((0, 2, 3))
     np.testing.assert_allclose(norm.running_mean.numpy(), expected.numpy(), rtol=0.05, atol=0.05)
-
-
-def test_a_gate_that_cannot_tell_says_so_by_routing_little(context):
-    """Clean images as "drift": nothing separates them from clean ones, so next to nothing is routed."""
-    given = context(drifted=load("digits", "test").images)
-    gate, threshold, _ = fit_gate(given, look(given.classifier, given.drifted[:250]))
-    fresh = look(given.classifier, given.drifted[250:])
-    assert float((gate(fresh.early, fresh.latent) > threshold).float().mean()) < 0.1
 
 
 def accuracy(pipeline, images, labels):

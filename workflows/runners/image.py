@@ -52,7 +52,7 @@ def sources() -> dict[str, bytes]:
     above, below = Path(next(iter(workflows.__path__))), Path(next(iter(models.__path__)))
     files = [*sorted((above / "serving").glob("*.py")), above / "__init__.py", above / "inference.py"]
     named = {f"workflows/{file.relative_to(above)}": file.read_bytes() for file in files}
-    return named | {f"models/{name}": (below / name).read_bytes() for name in ("__init__.py", "pipeline.py")}
+    return named | {f"models/{name}": (below / name).read_bytes() for name in ("__init__.py", "blend.py", "pipeline.py")}
 
 
 def requirements(python: str) -> tuple[str, ...]:

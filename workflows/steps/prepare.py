@@ -52,7 +52,7 @@ def prepare(
     context = RemedyContext(
         classifier=live.classifier, clean_images=training.images[:CLEAN_IMAGES], clean_labels=training.labels[:CLEAN_IMAGES],
         reference=replace(half, drifts=heritage.reference.drifts), exemplars=heritage.exemplars,
-        drifted=drift.images, teaching=drift.positions(np.array(teaching, np.int64)),
+        drifted=drift.images, calibration_images=calibration.images[kept], teaching=drift.positions(np.array(teaching, np.int64)),
         teaching_labels=np.array(labels, np.int64), named=named, seed=seed, threads=1, budget=budget,
     )
     candidate = remedies()[remedy](context)
