@@ -7,7 +7,9 @@
 
 Four remedies, each of which differs from the model on six of ten of the images that are asked about; where it does, it wins or loses with
 the stated chances. 14 labels for the choice, 10 for the verification, what is left over handed on, as the policy has it.
-Two rules are compared: each audit by itself must exclude "no gain"; or the evidence of both counts together (decision 0006).
+Three rules are compared: each audit by itself must exclude "no gain"; the evidence of both counts together (decision 0006,
+`verification.in_doubt = "undo"`); or the same, and a doubt is settled by imitated images (decision 0008, "imitation"). The last column takes the
+drift's name to be wrong and yet sure, and the imitated gain to be there whatever the remedy does: the worst that can be.
 """
 
 import math
@@ -55,10 +57,11 @@ class Person:
         return (not model and named < 1), (not remedy and 1 <= named < 2)
 
 
-def incident(win: float, lose: float, rng: np.random.Generator, policy: Policy, person: Person) -> tuple[bool, bool]:
-    """Whether one remedy is kept at the end of one incident: by each audit alone, and by both together."""
+def incident(win: float, lose: float, rng: np.random.Generator, policy: Policy, person: Person) -> tuple[bool, bool, bool]:
+    """Whether one remedy is kept at the end of one incident: by each audit alone, by both together, and if imitation settles a doubt."""
     enough = enough_evidence(policy.verification.level)
     audits = [PairedGain(1.0, 1.0, policy.remedies.level) for _ in range(REMEDIES)]
+    balance = dict.fromkeys(audits, 0)  # wins less losses
     left = policy.labels.choose
     for _ in range(policy.labels.choose):
         left -= 1
@@ -69,21 +72,26 @@ def incident(win: float, lose: float, rng: np.random.Generator, policy: Policy, 
             differs = rng.random() < DIFFERS
             model, remedy = person.judges(luck, win, lose)
             audit.update(1.0, a_right=differs and model, b_right=differs and remedy)
+            balance[audit] += differs * (remedy - model)
         best = max(audits, key=lambda audit: audit.log_evidence)
         if best.interval[0] > max(0.0, *(audit.interval[1] for audit in audits if audit is not best)):
             break
     chosen = float(np.logaddexp(0.0, best.log_evidence - math.log(REMEDIES))) - math.log(2)
     fresh = PairedGain(1.0, 1.0, policy.verification.level)
     apart = together = False
+    favour = 0
     for _ in range(policy.labels.verify + left):
         luck = rng.random()
         person.sees()
         model, remedy = person.judges(luck, win, lose)
         fresh.update(1.0, a_right=model, b_right=remedy)
+        favour += remedy - model
         apart = apart or fresh.interval[0] > 0
         together = together or (fresh.log_evidence >= WEIGHT and fresh.log_evidence + chosen >= enough)
     together = together or (fresh.log_evidence > 0 and fresh.log_evidence + chosen >= enough)
-    return best.interval[0] > 0 and apart, best.log_evidence > 0 and together
+    together = together and best.log_evidence > 0
+    favoured = balance[best] > 0 and favour > 0 and fresh.log_evidence + chosen > 0
+    return best.interval[0] > 0 and apart, together, together or favoured
 
 
 def main(
@@ -94,7 +102,7 @@ def main(
 ) -> None:
     """Simulate incidents and print how often a remedy was kept."""
     table = Table(title=f"share of {incidents} simulated incidents that ended with a remedy kept (standard error at most {0.5 / incidents**0.5:.3f})")
-    for column in ("wins", "loses", "each audit by itself", "together"):
+    for column in ("wins", "loses", "each audit by itself", "together", "and a wrong name in doubt"):
         table.add_column(column, justify="right")
     for row, (win, lose) in enumerate(CHANCES):
         rng = np.random.default_rng([seed, row])
