@@ -33,19 +33,20 @@ from agents.scripted import ScriptedDesk
 from agents.state import State, StateError, default_state
 from agents.story import line, tell
 from agents.system import System
-from agents.team import factories
+from agents.team import Team, Wiring, built_in, factories, with_agents
 from agents.web.serve import PORT, open_page
 from models.pipeline import MANIFEST
 from scenarios.errors import DataError, ScenarioError
 from scenarios.replay import HttpClient, Replay, Scenario, Sent, load_scenario
 from workflows.deployment import Deployment, DeploymentError, Runtime
+from workflows.graph import GraphError
 from workflows.steps.train import train
 from workflows.tracking import MlflowTracking, Tracking
 
 MEANINGS = {"clean_before": "clean, before", "as_is": "drifted, as it was", "after": "drifted, after", "clean_after": "clean, after"}
 WATCH_SECONDS = 2.0
 DOORS = 8  # requests that may be in work at the same time
-USAGE = (OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError)
+USAGE = (GraphError, OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError)
 
 
 def main(
@@ -54,6 +55,7 @@ def main(
     runtime: Annotated[Runtime, typer.Option(help="Where inference runs; auto takes a container where an engine answers.")] = "auto",
     state: Annotated[Path | None, typer.Option(help="Folder for models, ledger and tracking; a second run starts from it.")] = None,
     policy: Annotated[Path | None, typer.Option(help="TOML file with the rules that differ from the defaults; docs/policy.md shows all.")] = None,
+    agent: Annotated[list[Path] | None, typer.Option(help="File with a further agent and its edges (docs/write-an-agent.md).")] = None,
     address: Annotated[str | None, typer.Option(help="Join this Ray cluster instead of starting one here.")] = None,
     base_image: Annotated[str, typer.Option(help="Base of the inference image; made from Debian packages if it cannot be had.")] = "python:3.11-slim",
     report: Annotated[Path | None, typer.Option(help="Write the scenario's outcome to this JSON file; its folder must exist.")] = None,
@@ -70,11 +72,12 @@ def main(
     try:
         wanted = load_scenario(scenario or "default") if scenario or once else None
         rules = load_policy(policy)
+        wiring = Wiring(with_agents(built_in(), agent or []))
         data = dataset or (wanted.dataset if wanted else "digits")
         check_report(report, played=wanted is not None)
         fetch_data(data, wanted, _say)
         with State(state or default_state()) as place, ExitStack() as cleanup:
-            cluster = Cluster(place, rules, data, runtime, base_image, address, cleanup, stop)
+            cluster = Cluster(place, rules, data, runtime, base_image, address, cleanup, stop, wiring)
             if web and (page := open_page(cluster.reception, web_host, web_port, _say)):
                 cleanup.callback(page.close)
             code = cluster.play(wanted, report, once=once, scripted=yes_scripted, seed=seed) if wanted else cluster.serve()
@@ -89,7 +92,7 @@ class Cluster:
 
     def __init__(
         self, state: State, policy: Policy, dataset: str, runtime: Runtime, base_image: str, address: str | None, cleanup: ExitStack,
-        stop: threading.Event,
+        stop: threading.Event, wiring: Wiring,
     ) -> None:
         self.state, self.policy, self.dataset, self._stop, self._cleanup = state, policy, dataset, stop, cleanup
         self.phases: dict[str, float] = {}
@@ -112,14 +115,14 @@ class Cluster:
         cleanup.callback(doors.shutdown, wait=True, cancel_futures=True)
         with self._phase("ray"):
             _say("starting Ray" if address is None else f"joining Ray at {address}")
-            host = _ray_host(dataset, policy, address)
+            host = _ray_host(dataset, policy, wiring.team, address)
             _stop_on_signals(stop)  # Ray has put a handler of its own in their place, which ends the process with a dump
             cleanup.callback(host.stop)
         self.board = Board(dataset)
         self.system = System(
             dataset, state=state, policy=policy, inference=inference, host=host, tracking=tracking, dataset=dataset, root=None,
             activate=lambda name: self.deployment.apply(state.pipeline(name)), wait=lambda: not stop.wait(0.05), executor=doors, ledger=ledger,
-            stopping=stop.is_set,
+            stopping=stop.is_set, wiring=wiring,
         )
         self.switchboard = self.system.switchboard
         for message in ledger.messages():  # questions of the last run may still be open
@@ -279,10 +282,10 @@ class _Pace:
             self._stop.wait(max(0.0, self._due - now))
 
 
-def _ray_host(dataset: str, policy: Policy, address: str | None) -> Host:
+def _ray_host(dataset: str, policy: Policy, team: Team, address: str | None) -> Host:
     from agents.hosts.ray_host import RayHost  # importing Ray takes seconds, which a wrong option should not cost
 
-    return RayHost(factories(dataset, policy), address=address)
+    return RayHost(factories(dataset, policy, team), address=address)
 
 
 def _say(text: str) -> None:

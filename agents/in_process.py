@@ -20,7 +20,7 @@ from agents.rehearsal import Rehearsal
 from agents.scripted import ScriptedDesk
 from agents.state import State
 from agents.system import System
-from agents.team import factories
+from agents.team import Wiring, built_in, factories
 from scenarios.client import Answers, ClientError
 from scenarios.datasets import to_float
 from scenarios.replay import Replay, Scenario, Sent
@@ -56,13 +56,14 @@ class InProcess:
     pool : ready images for some corruptions; see `scenarios.source.Source`.
     executor : where remedies are prepared; without one, here, one after the other.
     host : where the agents run, in place of this process.
+    wiring : the team and its edges; those that the project ships by default.
     clock : seconds; by default a counter of events, so that ledgers of equal runs are equal.
     """
 
     def __init__(
         self, state: State, scenario: Scenario, *, policy: Policy | None = None, dataset: str | None = None, root: Path | None = None,
         pool: Pool | None = None, executor: Executor | None = None, host: Host | None = None, tracking: Tracking | None = None,
-        clock: Callable[[], float] | None = None, seed: int = 0,
+        clock: Callable[[], float] | None = None, seed: int = 0, wiring: Wiring | None = None,
     ) -> None:
         policy, dataset = policy or Policy(), dataset or scenario.dataset
         first = f"{dataset}-first"
@@ -74,11 +75,12 @@ class InProcess:
         self.inference.load(state.pipeline(first))
         self.inference.activate(first)
         self.ledger = Ledger(clock=clock)
-        self.host = host or LocalHost(factories(dataset, policy), executor)
+        wiring = wiring or Wiring(built_in())
+        self.host = host or LocalHost(factories(dataset, policy, wiring.team), executor)
         self.board = Board(dataset)
         self.system = System(
             dataset, state=state, policy=policy, inference=self.inference, host=self.host, tracking=tracking or MemoryTracking(), dataset=dataset,
-            root=root, activate=self.inference.activate, wait=self._next_batch, clock=clock, ledger=self.ledger, seed=seed,
+            root=root, activate=self.inference.activate, wait=self._next_batch, clock=clock, ledger=self.ledger, seed=seed, wiring=wiring,
         )
         self.replay = Replay(scenario, DirectClient(self.inference), dataset, root, seed, pool)
         self.rehearsal = Rehearsal(self.replay, self.board, self.ledger, pump=self._pump, runtime="in process")

@@ -571,6 +571,20 @@ class UndoAsked(Message, frozen=True, kw_only=True):
     by: str
 
 
+class MessageRefused(Message, frozen=True, kw_only=True):
+    """The team's graph has no edge for `message`, which `speaker` said; nobody was told."""
+
+    message: str
+    speaker: str
+    reason: str
+
+
+class NoteMade(Message, frozen=True, kw_only=True):
+    """Something that an agent wants on record and in the story; nobody acts on it."""
+
+    text: str
+
+
 class AgentFailed(Message, frozen=True, kw_only=True):
     """An agent could not handle `message`; the system goes on without that step."""
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from agents.messages import (
     AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, CompareRemedies, DeployPipeline, DriftEnded,
-    HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PipelineShadowed, PolicySet, PrepareRemedy,
-    QuestionClosed, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired,
-    RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
+    HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, MessageRefused, NoteMade, PipelineLive, PipelineShadowed,
+    PolicySet, PrepareRemedy, QuestionClosed, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified,
+    RequestExpired, RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
 )
 
 
@@ -93,6 +93,10 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"{message.request} passed its deadline"
         case AgentFailed():
             return f"the {message.agent} could not handle {message.message}: {message.reason}"
+        case MessageRefused():
+            return f"{message.message} from the {message.speaker} reached nobody: {message.reason}"
+        case NoteMade():
+            return f"the {message.source} notes: {message.text}"
     return ""
 
 

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,8 +18,11 @@ from agents.agent import Agent, M
 from agents.hosts.host import AgentError, Host
 from agents.ledger import Ledger
 from agents.messages import (
-    HEARTBEAT, AgentFailed, AskChoice, AskLabels, Message, QuestionClosed, Request, RequestExpired, RequestFailed, Tick, derived_id,
+    HEARTBEAT, AgentFailed, AskChoice, AskLabels, Message, MessageRefused, QuestionClosed, Request, RequestExpired, RequestFailed, Tick, derived_id,
 )
+
+if TYPE_CHECKING:
+    from agents.team import Wiring
 
 Door = Callable[[Message], Sequence[Message]]
 Listener = Callable[[Message], None]
@@ -37,14 +40,15 @@ class Switchboard:
     doors : who carries out which type of request; a door may block, and raises to say that it failed.
     clock : UTC seconds; deadlines are kept by it.
     executor : where doors run; without one they run at once, in the switchboard's own thread.
+    wiring : the edges by which messages are delivered; without them, whoever handles a message is told.
     """
 
     def __init__(
         self, host: Host, team: Mapping[str, type[Agent]], ledger: Ledger, doors: Mapping[type[Message], Door], *,
-        clock: Callable[[], float], executor: Executor | None = None,
+        clock: Callable[[], float], executor: Executor | None = None, wiring: "Wiring | None" = None,
     ) -> None:
         self._host, self._team, self._ledger, self._doors = host, team, ledger, doors
-        self._clock, self._executor = clock, executor
+        self._clock, self._executor, self._wiring = clock, executor, wiring
         self._inbox: queue.Queue[Message] = queue.Queue()  # from outside, not yet in the ledger
         self._said: deque[Message] = deque()  # by agents, in the ledger already
         self._deadlines: list[tuple[float, str]] = []
@@ -79,7 +83,10 @@ class Switchboard:
         self._inbox.put(message)
 
     def recipients(self, message: Message) -> list[str]:
-        """The agents that handle a message."""
+        """The agents that a message reaches: those that handle it, if the team's graph has an edge to them."""
+        return [name for name in self._handlers(message) if self._wiring is None or self._wiring.allows(message, name)]
+
+    def _handlers(self, message: Message) -> list[str]:
         names = [message.to] if message.to else list(self._team)
         return [name for name in names if name in self._team and type(message) in self._team[name].handles]
 
@@ -132,12 +139,31 @@ class Switchboard:
                     self._waiting.pop(identity, None)
         if isinstance(message, Request):
             self._await(message)
-        for agent in self.recipients(message):
+        recipients = self.recipients(message)
+        for agent in recipients:
             self._deliver(agent, message)
-        if isinstance(message, Request) and type(message) in self._doors:
+        has_door = isinstance(message, Request) and type(message) in self._doors
+        if isinstance(message, Request) and has_door and (self._wiring is None or self._wiring.allows_door(message)):
             self._ask_door(message)
+        elif not recipients and (has_door or self._handlers(message)):
+            self._refuse(message)
         for listener in self._listeners:
             listener(message)
+
+    def _refuse(self, message: Message) -> None:
+        """Put on record that the graph lets a message reach nobody who handles it."""
+        self._waiting.pop(message.id, None)
+        kind, handlers = type(message).__name__, self._handlers(message) or ["a service"]
+        reached = f"from {message.source!r} to {' or '.join(handlers)}"
+        reason = f"no edge of the team's graph leads {reached}; add one to agents/team.toml or to a file of yours"
+        log.warning("message refused", message=kind, source=message.source)
+        identity = derived_id("switchboard", message.id, "MessageRefused")
+        self._inbox.put(
+            MessageRefused(
+                id=identity, source="switchboard", deployment=message.deployment, incident=message.incident, cause=message.id, message=kind,
+                speaker=message.source, reason=reason,
+            )
+        )  # fmt: skip
 
     def _deliver(self, agent: str, message: Message) -> None:
         try:

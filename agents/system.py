@@ -23,7 +23,7 @@ from agents.messages import (
 from agents.policy import Policy
 from agents.state import State
 from agents.switchboard import Door, Switchboard
-from agents.team import TEAM
+from agents.team import Wiring, built_in
 from workflows.inference import Inference
 from workflows.tracking import Tracking
 
@@ -38,12 +38,13 @@ class System:
     activate : makes a loaded pipeline the live one and keeps it as the target.
     wait : lets traffic come by for a moment; False when there will be no more.
     executor : where doors run; without one everything happens in the caller's thread, in a repeatable order.
+    wiring : the team and its edges; those that the project ships by default.
     """
 
     def __init__(
         self, name: str, *, state: State, policy: Policy, inference: Inference, host: Host, tracking: Tracking, dataset: str, root: Path | None,
         activate: Callable[[str], object], wait: Callable[[], bool], clock: Callable[[], float] = time.time, executor: Executor | None = None,
-        ledger: Ledger | None = None, stopping: Callable[[], bool] = lambda: False, seed: int = 0,
+        ledger: Ledger | None = None, stopping: Callable[[], bool] = lambda: False, seed: int = 0, wiring: Wiring | None = None,
     ) -> None:
         self.name, self.state, self.policy = name, state, policy
         self.shelf = Shelf(state)
@@ -60,7 +61,8 @@ class System:
             AdoptChange: analysis.adopt, PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy,
             RecordLive: self._deployer.record,
         }
-        self.switchboard = Switchboard(host, TEAM, self.ledger, doors, clock=clock, executor=executor)
+        self.wiring = wiring or Wiring(built_in())
+        self.switchboard = Switchboard(host, self.wiring.team, self.ledger, doors, clock=clock, executor=executor, wiring=self.wiring)
 
     def start(self) -> None:
         """Start the agents; put on record by which rules they go, and tell them what is live."""

@@ -94,7 +94,7 @@ class Scene:
     @cached_property
     def routed(self) -> dict[str, NDArray[np.bool_]]:
         """Which of these images the gate calls drifted, bool [n]; no start changes it. (A pipeline blends where the gate is in doubt.)"""
-        gate, threshold, _ = fit_gate(self.context, look(self.context.classifier, self.context.drifted))
+        gate, threshold, *_ = fit_gate(self.context, look(self.context.classifier, self.context.drifted))
         return {name: np.asarray((gate(answer.early, answer.latent) > threshold).numpy()) for name, answer in self._seen.items()}
 
     @cached_property

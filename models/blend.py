@@ -16,28 +16,20 @@ Floats = NDArray[np.float32]
 LEAST = 0.05
 """A part below this is none, and one above 1 - this is the whole: most images then need one answer, and keep the first bit for bit."""
 
-ROUTED = 0.5
-"""An image counts as routed when less than this is left to the first answer."""
-
 SMALLEST = 1e-12
 
 
-def part(score: Floats, threshold: float, softness: float) -> Floats:
-    """The part in the answers that a gate's scores [n] give to its route, float32 [n] in [0, 1].
+def part(score: Floats, even: float) -> Floats:
+    """The part in the answers that a gate's scores [n], logarithms of odds, give to its route: float32 [n] in [0, 1].
 
     Parameters
     ----------
-    threshold : score at which the gate is in doubt.
-    softness : how much more it takes to be sure; 0 is a hard gate.
+    even : score at which both answers count alike.
 
-    >>> part(np.array([-9.0, 0.0, 9.0], np.float32), 0.0, 1.0).tolist()
+    >>> part(np.array([-9.0, 0.0, 9.0], np.float32), 0.0).tolist()
     [0.0, 0.5, 1.0]
-    >>> part(np.array([0.0, 0.1], np.float32), 0.0, 0.0).tolist()
-    [0.0, 1.0]
     """
-    if not softness:
-        return (score > threshold).astype(np.float32)
-    share = 1 / (1 + np.exp(np.clip((threshold - score) / softness, -50, 50)))
+    share = 1 / (1 + np.exp(np.clip(even - score, -50, 50)))
     return np.select([share < LEAST, share > 1 - LEAST], [0.0, 1.0], share).astype(np.float32)
 
 
@@ -46,9 +38,9 @@ class Blend:
 
     >>> blend = Blend(2, 2)
     >>> blend.add(np.array([0.0, 0.75], np.float32), np.array([[0.0, 5.0]], np.float32), np.array([[7.0]], np.float32))
-    >>> logits, latent, routed = blend.rest(np.array([[2.0, 1.0], [2.0, 1.0]], np.float32), np.zeros((2, 1), np.float32))
-    >>> logits.argmax(1).tolist(), latent.tolist(), routed.tolist()
-    ([0, 1], [[0.0], [7.0]], [False, True])
+    >>> logits, latent = blend.rest(np.array([[2.0, 1.0], [2.0, 1.0]], np.float32), np.zeros((2, 1), np.float32))
+    >>> logits.argmax(1).tolist(), latent.tolist()
+    ([0, 1], [[0.0], [7.0]])
     """
 
     def __init__(self, images: int, classes: int) -> None:
@@ -68,15 +60,15 @@ class Blend:
         leads = given > self._most[inside]
         self._latent[inside[leads]], self._most[inside[leads]] = latent[leads], given[leads]
 
-    def rest(self, logits: Floats, latent: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Give what is left to the first answer, [n, k] and [n, d]: (logits, latent of whoever has the largest part, routed)."""
+    def rest(self, logits: Floats, latent: Floats) -> tuple[Floats, Floats]:
+        """Give what is left to the first answer, [n, k] and [n, d]: (logits, latent of whoever has the largest part)."""
         told = self.left < 1
         if self._latent is None or not told.any():
-            return logits, latent, np.zeros(len(logits), bool)
+            return logits, latent
         mixed = self._mixed[told] + self.left[told, None] * _softmax(logits[told])
         logits = logits.copy()
         logits[told] = np.log(np.maximum(mixed, SMALLEST))
-        return logits, np.where((self._most > self.left)[:, None], self._latent, latent), self.left < ROUTED
+        return logits, np.where((self._most > self.left)[:, None], self._latent, latent)
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -85,7 +85,7 @@ def _save_route(folder: Path, number: int, route: RouteModules, classifier: Clas
         _export(route.gate, (answer.early, answer.latent), folder / gate, ["early", "latent"], ["score"])
     return Route(
         gate=gate if route.gate else None, gate_threshold=route.gate_threshold,
-        gate_softness=route.gate_softness, filter=filter_ if route.filter else None,
+        gate_even=route.gate_even, filter=filter_ if route.filter else None,
         adapted=adapted if route.adapted else None, drift=route.drift,
     )
 
@@ -94,7 +94,7 @@ def _load_route(folder: Path, route: Route) -> RouteModules:
     return RouteModules(
         load_filter(_weights(folder, route.filter)) if route.filter else None,
         load_classifier(_weights(folder, route.adapted)) if route.adapted else None,
-        _load_gate(_weights(folder, route.gate)) if route.gate else None, route.gate_threshold, route.gate_softness, route.drift,
+        _load_gate(_weights(folder, route.gate)) if route.gate else None, route.gate_threshold, route.gate_even, route.drift,
     )
 
 

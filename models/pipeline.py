@@ -16,7 +16,6 @@ else: it runs inside the inference container.
 import hashlib
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.blend import ROUTED, Blend, part
+from models.blend import Blend, part
 
 Floats = NDArray[np.float32]
 
@@ -43,15 +42,16 @@ class PipelineError(Exception):
 
 @dataclass(frozen=True)
 class Route:
-    """One way past the first answer, for the images that its gate scores above the threshold; without a gate, for all.
+    """One way past the first answer; without a gate, for all images.
 
     `gate`, `filter` and `adapted` are file names; `drift` is the known drift of the reference that this route serves, such as "drift0".
-    A gate of some softness gives the route a part in the answer, sigmoid((score - threshold) / softness): where it is in doubt, both count.
+    Images that the gate scores above the threshold are clearly its own: they count as routed. The route's part in an answer is
+    sigmoid(score - gate_even); without that number it is all of it for routed images and nothing for others.
     """
 
     gate: str | None = None
     gate_threshold: float | None = None
-    gate_softness: float = 0.0
+    gate_even: float | None = None
     filter: str | None = None
     adapted: str | None = None
     drift: str | None = None
@@ -70,8 +70,9 @@ class Route:
             raise PipelineError(f"{MANIFEST}: gate and gate_threshold of {key} go together; got {self.gate!r} and {self.gate_threshold!r}")
         if self.gate_threshold is not None and (not isinstance(self.gate_threshold, int | float) or isinstance(self.gate_threshold, bool)):
             raise PipelineError(f"{MANIFEST}: gate_threshold of {key} is {self.gate_threshold!r}; expected a number")
-        if not isinstance(self.gate_softness, int | float) or isinstance(self.gate_softness, bool) or not 0 <= self.gate_softness < math.inf:
-            raise PipelineError(f"{MANIFEST}: gate_softness of {key} is {self.gate_softness!r}; expected 0 (a hard gate) or a positive number")
+        if self.gate_even is not None and (not isinstance(self.gate_even, int | float) or isinstance(self.gate_even, bool)):
+            expected = "a number, or null for a gate that gives all or nothing"
+            raise PipelineError(f"{MANIFEST}: gate_even of {key} is {self.gate_even!r}; expected {expected}")
         if self.filter is None and self.adapted is None:
             raise PipelineError(f"{MANIFEST}: {key} leads to a filter or an adapted classifier, and both are null")
 
@@ -165,12 +166,13 @@ class _Path:
         self.adapted = _session(files, route.adapted, ("images",), TAIL) if route.adapted else None
         self._classifier = self.adapted or classifier
 
-    def part(self, early: Floats, latent: Floats) -> Floats:
-        """The part that this route has in the answer to each image, [n] in [0, 1]."""
+    def weigh(self, early: Floats, latent: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """The part that this route has in the answer to each image, [n] in [0, 1], and whether the image is clearly its own, [n]."""
         if self.gate is None:
-            return np.ones(len(early), np.float32)
+            return np.ones(len(early), np.float32), np.ones(len(early), bool)
         (score,) = self.gate.run(None, {"early": early, "latent": latent})
-        return part(score, self.route.gate_threshold or 0.0, self.route.gate_softness)
+        clearly = np.asarray(score > self.route.gate_threshold)
+        return clearly.astype(np.float32) if self.route.gate_even is None else part(score, self.route.gate_even), clearly
 
     def answer(self, images: Floats) -> tuple[Floats, Floats]:
         """Logits [n, k] and latents [n, d] of images that take this route."""
@@ -235,22 +237,18 @@ class Pipeline:
             expected = ["n >= 1", *self.manifest.input]
             raise PipelineError(f"images are {images.dtype} {list(images.shape)}; pipeline {self.name!r} expects float32 {expected}")
         logits, early, latent = self._classifier.run(None, {"images": images})
-        blend = Blend(*logits.shape)
+        blend, routed = Blend(*logits.shape), np.zeros(len(images), bool)
         for path in self._newest_first:
-            parts = path.part(early, latent) * (blend.left > 0)
+            parts, clearly = path.weigh(early, latent)
+            parts, routed = parts * (blend.left > 0), routed | clearly
             if (inside := parts > 0).any():
                 blend.add(parts, *path.answer(images[inside]))
-            if not blend.left.any():
-                break
-        final_logits, final_latent, routed = blend.rest(logits, latent)
+        final_logits, final_latent = blend.rest(logits, latent)
         return Output(final_logits, early, latent, final_latent, routed)
 
     def takes(self, early: Floats, latent: Floats) -> NDArray[np.bool_]:
         """Which images count as routed, bool [n], by the classifier's features of the raw images, float32 [n, e] and [n, d]."""
-        left = np.ones(len(early), np.float32)
-        for path in self._newest_first:
-            left *= 1 - path.part(early, latent)
-        return left < ROUTED
+        return np.any([path.weigh(early, latent)[1] for path in self._newest_first] or [np.zeros(len(early), bool)], axis=0)
 
     def _probe(self) -> None:
         """Run every part once on two grey images, so that parts that do not fit are found now and not by a client."""
@@ -371,8 +369,8 @@ def _with_routes(data: object) -> object:
 
 def _routes(value: object) -> tuple[Route, ...]:
     known = {field.name for field in fields(Route)}
-    if isinstance(value, list):  # routes from before gates were soft do not say so
-        value = [{"gate_softness": 0.0, **one} if isinstance(one, dict) else one for one in value]
+    if isinstance(value, list):  # routes from before there were parts do not say so
+        value = [{"gate_even": None, **one} if isinstance(one, dict) else one for one in value]
     if not isinstance(value, list) or not all(isinstance(one, dict) and set(one) == known for one in value):
         raise PipelineError(f"{MANIFEST}: routes is {value!r}; expected a list (perhaps empty) of objects with the keys {sorted(known)}")
     return tuple(Route(**one) for one in value)

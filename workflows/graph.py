@@ -99,9 +99,10 @@ class Service(_Node, frozen=True, kw_only=True):
 
 
 class AgentNode(_Node, frozen=True, kw_only=True):
-    """One who decides. `starts`: it acts by itself, and not only when a message reaches it."""
+    """One who decides. `starts`: it acts by itself, and not only when a message reaches it. `call`: its class, "module:Class", where it has one."""
 
     starts: bool = False
+    call: str = ""
 
 
 class Person(_Node, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import msgspec
 import yaml
 
-from workflows.graph import SECTIONS, Graph, GraphError, Subgraph
+from workflows.graph import SECTIONS, AgentNode, Graph, GraphError, MessageEdge, Subgraph
 from workflows.words import nearest
 
 Form = Literal["toml", "yaml"]
@@ -47,6 +47,23 @@ def read(text: str, form: Form = "toml", name: str = "graph") -> Graph:
         raise GraphError(f"{name}: {error}") from error
 
 
+def read_part(path: Path) -> tuple[dict[str, AgentNode], tuple[MessageEdge, ...]]:
+    """The agents and message edges in a file that holds nothing else: what is to be added to another graph. Raises `GraphError`."""
+    form = form_of(path)
+    text = _text(path)
+    try:
+        raw = tomllib.loads(text) if form == "toml" else yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        part = msgspec.convert(raw, _Part)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise GraphError(f"{path}: {' '.join(str(error).split())}; expected agents, each with its call, and messages") from error
+    return part.agents, part.messages
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True):
+    agents: dict[str, AgentNode]
+    messages: tuple[MessageEdge, ...] = ()
+
+
 def write(graph: Graph, form: Form = "toml") -> str:
     """The text from which `read` makes an equal graph."""
     raw = msgspec.to_builtins(graph)
@@ -73,15 +90,18 @@ def form_of(path: Path) -> Form:
     return SUFFIXES[path.suffix]
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraphError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); give an existing file") from error
+
+
 def _load(path: Path, above: tuple[Path, ...]) -> Graph:
     form = form_of(path)
     if path.resolve() in above:
         raise GraphError(f"{path}: a graph cannot be a node of itself: {' -> '.join(one.name for one in (*above, path.resolve()))}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise GraphError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); give an existing file") from error
-    graph = read(text, form, str(path))
+    graph = read(_text(path), form, str(path))
     inner = {name: _resolved(node, path, above) for name, node in graph.graphs.items()}
     try:
         return msgspec.structs.replace(graph, graphs=inner)

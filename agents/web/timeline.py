@@ -10,7 +10,7 @@ import msgspec
 from agents.board import QuestionView
 from agents.messages import (
     AgentFailed, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, DeployPipeline, DriftEnded, HarmAssessed, IncidentClosed,
-    IncidentOpened, LabelGiven, Message, PipelineLive, QuestionClosed, RemediesMeasured, RemedyChosen, RemedyVerified, RequestExpired,
+    IncidentOpened, LabelGiven, Message, MessageRefused, PipelineLive, QuestionClosed, RemediesMeasured, RemedyChosen, RemedyVerified, RequestExpired,
     RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
 )
 from agents.story import QUIET, line
@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[type[Message], ...]] = {
     "seen": (IncidentOpened, WindowAnalysed, HarmAssessed, DriftEnded),
     "asked": (AskLabels, AskChoice, QuestionClosed, SecondOpinion, ChoiceMade, UndoAsked),
     "live": (DeployPipeline, PipelineLive, RemedyVerified, ChangeAdopted),
-    "failed": (RequestFailed, RequestExpired, AgentFailed, AnswerRefused),
+    "failed": (RequestFailed, RequestExpired, AgentFailed, AnswerRefused, MessageRefused),
     "closed": (IncidentClosed,),
 }
 

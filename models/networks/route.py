@@ -17,7 +17,7 @@ class RouteModules(NamedTuple):
     adapted: Classifier | None = None
     gate: nn.Module | None = None
     gate_threshold: float | None = None
-    gate_softness: float = 0.0
+    gate_even: float | None = None
     drift: str | None = None
     """The known drift of the reference that this route serves, such as "drift0"."""
 
@@ -25,7 +25,10 @@ class RouteModules(NamedTuple):
         """Return the part of this route in the answers, float32 [n], by the classifier's features of the raw images [n, e] and [n, d]."""
         if self.gate is None:
             return torch.ones(len(early))
-        return torch.tensor(part(self.gate(early, latent).numpy(), self.gate_threshold or 0.0, self.gate_softness))
+        score: Tensor = self.gate(early, latent)
+        if self.gate_even is None:
+            return (score > (self.gate_threshold or 0.0)).float()
+        return torch.tensor(part(score.numpy(), self.gate_even))
 
     def answer(self, classifier: Classifier, images: Tensor) -> Answer:
         """Return what this route says about images that take it, float32 [n, c, h, w]."""

@@ -125,7 +125,7 @@ class Candidate:
     adapted: Classifier | None = None
     gate: nn.Module | None = None
     gate_threshold: float | None = None
-    gate_softness: float = 0.0
+    gate_even: float | None = None
     notes: tuple[str, ...] = ()
     """What a person should know: how much the gate routes, which assumption was made."""
 
@@ -134,7 +134,7 @@ class Candidate:
         """The route that this remedy adds: one, or none where it replaces the classifier or does nothing."""
         if self.filter is None and self.adapted is None:
             return ()
-        return (RouteModules(self.filter, self.adapted, self.gate, self.gate_threshold, self.gate_softness),)
+        return (RouteModules(self.filter, self.adapted, self.gate, self.gate_threshold, self.gate_even),)
 
 
 class Prepare(Protocol):

@@ -7,14 +7,16 @@ logarithm of odds. Where drift and clean data lie apart it is sure of each image
 do, it is not, and both answers count (`models.blend`). What that costs is measured on clean calibration images, whose labels are known:
 if it is too much, the gate asks for more before it gives a part.
 
-Drifts that are known already, because an earlier route serves them or a person called them expected, are kept out: about one image in a
-hundred of each may be routed. Only where the new drift cannot be told from an earlier one, and the new remedy
+Images that score higher than all but one in a hundred clean ones are clearly drifted ones: they count as *routed*, and by their share the
+end of the drift is seen. Drifts that are known already, because an earlier route serves them or a person called them expected, are kept
+out: about one image in a hundred of each may be routed. Only where the new drift cannot be told from an earlier one, and the new remedy
 gives the answers that were given to that one before (or no remedy was needed there), may the gate take it over.
 """
 
 from collections.abc import Sequence
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,17 +33,14 @@ from models.reference import Component
 from models.remedies.context import Candidate, RemedyContext
 from models.training import look
 
-KNOWN_ROUTED = 0.01
-"""Share of the images of each known drift that the gate may route by mistake."""
+ROUTED = 0.01
+"""Share of clean images, and of those of each known drift, that the gate may take for clearly drifted ones by mistake."""
 
 CLEAN_LOST = 0.002
 """Clean accuracy that the gate may cost, as far as calibration images tell, before it gives smaller parts."""
 
 SHIFTS = (0.0, 1.0, 2.0, 3.0, 4.0)
 """How much more than even odds the gate may ask for, for the sake of clean images."""
-
-SOFTNESS = 1.0
-"""A part is the probability that the gate's score stands for."""
 
 REACH = 4.0
 """Standard deviations after which features are clipped: one wild feature must not decide alone."""
@@ -76,43 +75,54 @@ class Gate(nn.Module):
         return self.weigh(self.describe(early, latent)).squeeze(1)
 
 
+class Fitted(NamedTuple):
+    """A gate, and what its scores say."""
+
+    gate: Gate
+    threshold: float
+    """Above it an image is clearly one of the drift."""
+    even: float
+    """At it both answers count alike."""
+    routed: float
+    """Share of the drifted images above the threshold, on images that the gate was fitted on: slightly too high."""
+
+
 def gated(context: RemedyContext, candidate: Candidate) -> Candidate:
     """Return the candidate with a gate in front of its filter or adapted classifier, and a note on what the gate routes."""
     drifted, known = look(context.classifier, context.drifted), context.reference.drifts
-    gate, threshold, routed = fit_gate(context, drifted, known)
-    note = ""
-    apart = [one for one in known if routed >= CLEAR or not _answers_as_before(context, candidate, one.name)]
+    fitted = fit_gate(context, drifted, known)
+    note = f"the gate is sure of {{:.1%}} of the drifted images it was fitted on, and of about {ROUTED:.0%} or less of clean ones"
+    apart = [one for one in known if fitted.routed >= CLEAR or not _answers_as_before(context, candidate, one.name)]
     if len(apart) < len(known):
-        gate, threshold, routed = fit_gate(context, drifted, apart)
+        fitted = fit_gate(context, drifted, apart)
         taken = ", ".join(one.name for one in known if one not in apart)
         note += f"; it takes over {taken}, which it cannot tell from this drift and where it answers as before or nothing was mended"
     if apart:
         note += f"; {len(apart)} known drift{'s are' if len(apart) > 1 else ' is'} kept out"
-    if routed < CLEAR:
+    if fitted.routed < CLEAR:
         note += f"; it {'takes the rest for these' if apart else 'cannot tell them well'}: where it is in doubt, both answers count"
-    clean = gate(*map(torch.tensor, (context.reference.calibration_early, context.reference.calibration_latent)))
-    threshold += _shift(context, candidate, clean.numpy() - threshold)
-    routed, passed = (float((score > threshold).float().mean()) for score in (gate(drifted.early, drifted.latent), clean))
-    note = f"the gate routes {routed:.1%} of the drifted images it was fitted on, and about {passed:.1%} of clean ones{note}"
-    return replace(candidate, gate=gate, gate_threshold=threshold, gate_softness=SOFTNESS, notes=(*candidate.notes, note))
+    even = fitted.even + _shift(context, candidate, fitted)
+    notes = (*candidate.notes, note.format(fitted.routed))
+    return replace(candidate, gate=fitted.gate, gate_threshold=fitted.threshold, gate_even=even, notes=notes)
 
 
 @torch.no_grad()
-def _shift(context: RemedyContext, candidate: Candidate, scores: NDArray[np.float32]) -> float:
-    """How much more the gate must ask for so that clean calibration images, to which it gives these scores [n], lose next to nothing."""
+def _shift(context: RemedyContext, candidate: Candidate, fitted: Fitted) -> float:
+    """How much more than even odds the gate must ask for so that clean calibration images lose next to nothing."""
     if context.calibration_images is None:
         return 0.0
     reference, route = context.reference, RouteModules(candidate.filter, candidate.adapted)
+    scores = fitted.gate(torch.tensor(reference.calibration_early), torch.tensor(reference.calibration_latent)).numpy()
     before, labels = reference.calibration_logits, reference.calibration_labels
-    asked = part(scores, 0.0, SOFTNESS) > 0
+    asked = part(scores, fitted.even) > 0
     said = np.zeros_like(before)
     if asked.any():
         images = to_tensor(context.calibration_images[asked]).split(BATCH)
         said[asked] = torch.cat([route.answer(context.classifier, some).logits for some in images]).numpy()
     for shift in SHIFTS:
-        blend, parts = Blend(*before.shape), part(scores, shift, SOFTNESS)
+        blend, parts = Blend(*before.shape), part(scores, fitted.even + shift)
         blend.add(parts, said[parts > 0], said[parts > 0])
-        after = blend.rest(before, before)[0]
+        after, _ = blend.rest(before, before)
         if (before.argmax(1) == labels).mean() - (after.argmax(1) == labels).mean() <= CLEAN_LOST:
             break
     return shift
@@ -130,7 +140,7 @@ def _answers_as_before(context: RemedyContext, candidate: Candidate, drift: str)
 
 def fit_gate(
     context: RemedyContext, drifted: Answer, apart: Sequence[Component] = (), weight_decay: float = 3e-3
-) -> tuple[Gate, float, float]:
+) -> Fitted:
     """Fit a gate that tells the drifted images from clean ones and from known drifts.
 
     Parameters
@@ -139,11 +149,6 @@ def fit_gate(
     drifted : what the live classifier says about the raw drifted images.
     apart : the known drifts that the gate must not route either.
     weight_decay : strength of the pull towards ignoring features.
-
-    Returns
-    -------
-    The gate, the score at which it is in doubt, and the share of the drifted images that score more (on images that it was fitted on:
-    slightly too high).
     """
     reference = context.reference
     half = len(reference.calibration_early) // 2  # the classifier was not trained on these; the other half tells of the gate's errors
@@ -171,15 +176,19 @@ def fit_gate(
     gate.weigh.weight.data = torch.tensor(found[None, :-1], dtype=torch.float32)
     gate.weigh.bias.data = torch.tensor(found[-1:], dtype=torch.float32)
     gate.eval().requires_grad_(requires_grad=False)
-    # Clean data and the drift counted alike, so even odds are a score of 0; known drifts must do with less than that.
-    threshold = max([0.0, *(_limit(gate(torch.tensor(one.calibration_early), torch.tensor(one.calibration_latent))) for one in apart)])
-    return gate, threshold, float((gate(drifted.early, drifted.latent) > threshold).float().mean())
+    near = [_limit(gate(torch.tensor(one.calibration_early), torch.tensor(one.calibration_latent))) for one in apart]
+    clean = gate(torch.tensor(reference.calibration_early[half:]), torch.tensor(reference.calibration_latent[half:]))
+    limit, score = max([_limit(clean), *near]), gate(drifted.early, drifted.latent)
+    # Where the two lie apart, stand in the middle of the gap: fewer clean images are routed, at no cost to the drifted ones.
+    threshold = max(limit, (limit + float(torch.quantile(score, ROUTED))) / 2)
+    # Clean data and the drift counted alike, so even odds are a score of 0; known drifts must not come near.
+    return Fitted(gate, threshold, max([0.0, *near]), float((score > threshold).float().mean()))
 
 
 def _limit(scores: Tensor) -> float:
-    """The threshold above which a fresh image of this population scores with a probability of `KNOWN_ROUTED` or a little less.
+    """The threshold above which a fresh image of this population scores with a probability of `ROUTED` or a little less.
 
     It is the k-th largest of n held-out scores, k = floor(share * (n + 1)): a fresh image exceeds it with probability k / (n + 1).
     """
     order = scores.sort(descending=True).values
-    return float(order[max(0, int(KNOWN_ROUTED * (len(order) + 1)) - 1)])
+    return float(order[max(0, int(ROUTED * (len(order) + 1)) - 1)])

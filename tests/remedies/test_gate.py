@@ -9,7 +9,7 @@ import torch
 from models.blend import part
 from models.exemplars import Exemplars
 from models.remedies.context import Candidate
-from models.remedies.gate import SOFTNESS, fit_gate, gated
+from models.remedies.gate import fit_gate, gated
 from models.remedies.recalibrate import recalibrated
 from models.training import look
 from scenarios.corruptions.registry import corrupt
@@ -38,7 +38,7 @@ def share(gate, threshold, classifier, corruption):
 @pytest.mark.parametrize(("apart", "low", "high"), [(True, 0.0, 0.03), (False, 0.9, 1.0)])
 def test_images_of_a_known_drift_are_left_to_the_route_that_serves_it(second, classifier, apart, low, high):
     given = second("impulse_noise")
-    gate, threshold, _ = fit_gate(given, look(classifier, given.drifted), given.reference.drifts if apart else ())
+    gate, threshold, *_ = fit_gate(given, look(classifier, given.drifted), given.reference.drifts if apart else ())
     assert share(gate, threshold, classifier, "impulse_noise") > 0.95
     assert low <= share(gate, threshold, classifier, "stripe") <= high  # a gate that knows nothing of stripes takes them for noise
 
@@ -79,7 +79,7 @@ def test_every_known_population_counts_alike_however_many_records_it_has(second,
     few = given.reference.without("drift0").with_component(*(rows[:40] for rows in (
         given.reference.drifts[0].fit_early, given.reference.drifts[0].fit_latent,
     )))  # fmt: skip
-    gate, threshold, _ = fit_gate(second("impulse_noise", exemplars={}), look(classifier, given.drifted), few.drifts)
+    gate, threshold, *_ = fit_gate(second("impulse_noise", exemplars={}), look(classifier, given.drifted), few.drifts)
     assert np.isfinite(threshold)
     assert share(gate, threshold, classifier, "stripe") < 0.1
 
@@ -92,8 +92,7 @@ def parts(context, adapted, **other):
     given = context(drifted=load("digits", "test").images[:300], **other)
     made = gated(given, Candidate("mine", adapted=adapted))
     seen = look(given.classifier, load("digits", "test").images[300:])
-    assert made.gate_softness == SOFTNESS
-    return part(made.gate(seen.early, seen.latent).numpy(), made.gate_threshold, made.gate_softness)
+    return part(made.gate(seen.early, seen.latent).numpy(), made.gate_even)
 
 
 def test_a_gate_that_cannot_tell_is_in_doubt(context, classifier):

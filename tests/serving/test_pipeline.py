@@ -71,16 +71,18 @@ def test_of_several_routes_the_newest_that_takes_an_image_answers_it(tmp_path):
 
 def test_a_gate_in_doubt_gives_both_answers_their_part(tmp_path):
     """Even odds for the brightness 0.5, to which the classifier says "middle" and the adapted one "bright"."""
-    soft = Route(gate="gate.onnx", gate_threshold=0.5, gate_softness=0.1, adapted="adapted.onnx", drift="drift0")
+    soft = Route(gate="gate.onnx", gate_threshold=0.51, gate_even=0.5, adapted="adapted.onnx", drift="drift0")
     pipeline = Pipeline.load(write_routes(tmp_path, soft))
-    images = np.concatenate([image(b) for b in (0.1, 0.48, 0.52, 0.9)])
+    images = np.concatenate([image(b) for b in (0.48, 0.52)])
     output, first = pipeline.run(images), Pipeline.load(write_pipeline(tmp_path / "plain")).run(images)
-    assert output.logits.argmax(1).tolist() == [0, 1, 2, 0]
-    assert output.routed.tolist() == pipeline.takes(output.early, output.latent).tolist() == [False, False, True, True]
-    np.testing.assert_array_equal(output.logits[0], first.logits[0])  # a gate that is sure leaves the first answer as it was, bit for bit
+    assert output.logits.argmax(1).tolist() == [1, 2]
+    assert output.routed.tolist() == pipeline.takes(output.early, output.latent).tolist() == [False, True]
     probability = np.exp(output.logits)
-    np.testing.assert_allclose(probability.sum(1)[1:], 1, rtol=1e-5)
-    assert abs(probability[1, 1] - probability[1, 2]) < 0.2  # close to even odds
+    np.testing.assert_allclose(probability.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(probability[:, 1] / probability[:, 2], [1, 1], atol=0.1)  # close to even odds
+    far = Route(gate="gate.onnx", gate_threshold=9.0, gate_even=9.0, adapted="adapted.onnx", drift="drift0")
+    kept = Pipeline.load(write_routes(tmp_path / "far", far)).run(images)
+    np.testing.assert_array_equal(kept.logits, first.logits)  # a gate that is sure leaves the first answer as it was, bit for bit
 
 
 def test_a_route_whose_images_all_go_to_a_newer_one_answers_none(tmp_path):
@@ -106,7 +108,7 @@ def test_a_manifest_from_before_there_were_routes_is_read_as_one_with_one_route(
     folder = write_routes(tmp_path, FILTER)
     manifest = json.loads((folder / "manifest.json").read_text())
     old = manifest.pop("routes")[0]
-    del old["drift"], old["gate_softness"]
+    del old["drift"], old["gate_even"]
     (folder / "manifest.json").write_text(json.dumps(manifest | old))
     read = Pipeline.load(folder)
     assert read.manifest.routes == (Route(gate="gate.onnx", gate_threshold=0.7, filter="filter.onnx"),)
@@ -158,7 +160,7 @@ def test_a_folder_without_a_manifest_is_no_pipeline(tmp_path):
         ({"routes": [{"gate": "gate.onnx"}]}, "objects with the keys"),
         ({"routes": [asdict(FILTER) | {"gate_threshold": None}]}, r"of routes\[0\] go together"),
         ({"routes": [asdict(FILTER) | {"gate_threshold": "high"}]}, "expected a number"),
-        ({"routes": [asdict(FILTER) | {"gate_softness": -1.0}]}, "expected 0 .a hard gate. or a positive number"),
+        ({"routes": [asdict(FILTER) | {"gate_even": "so"}]}, "expected a number, or null for a gate that gives all or nothing"),
         ({"routes": [asdict(FILTER) | {"filter": None}]}, r"routes\[0\] leads to a filter or an adapted classifier"),
         ({"routes": [asdict(FILTER) | {"filter": "mine.onnx"}]}, r"routes\[0\].filter is 'mine.onnx', which has no digest"),
         ({"routes": [asdict(ADAPTED), asdict(FILTER) | {"gate": None, "gate_threshold": None}]}, r"routes\[1\] has no gate"),
