@@ -1,4 +1,4 @@
-"""Workflows from the command line: `python -m workflows run FILE`, `check FILE`."""
+"""Workflows from the command line: `python -m workflows run FILE`, `check FILE`, `draw FILE`, `track RUN`."""
 
 import os
 import signal
@@ -72,6 +72,18 @@ def check(file: Annotated[Path, FILE]) -> None:
 
     tasks = _or_refuse(lambda: plan(load(file)).tasks)
     _say(f"{file}: sound; {len(tasks)} tasks: {', '.join(list(tasks)[:12])}{' ...' if len(tasks) > 12 else ''}")
+
+
+@app.command()
+def draw(
+    file: Annotated[Path, FILE],
+    form: Annotated[str, typer.Option("--format", help="mermaid, svg or terminal; by default what the output's name ends with, else terminal.")] = "",
+    output: Annotated[Path | None, typer.Option(help="Write it there, and not to the terminal.")] = None,
+) -> None:
+    """Draw a graph: its steps, graphs, services, agents and people, the artefacts and the messages between them."""
+    from workflows.draw import draw_graph
+
+    _or_refuse(lambda: draw_graph(load(file), form, output))
 
 
 def _pair(text: str) -> tuple[str, Path]:
