@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+import re
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -12,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlparse
+from urllib.request import getproxies
 
 from workflows.tracking.contract import CHALLENGER, CHAMPION, LiveChange, TrackingError, check, no_run, no_version
 from workflows.tracking.entries import ModelEntry, RunEntry
-from workflows.tracking.signature import MLMODEL, manifest_of, mlmodel, tags_of
 from workflows.tracking.writing import KEY, PREFIX, write
 
 if TYPE_CHECKING:
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 # MLflow reads these when it is imported, which any method below may do first. A user's own setting is left as it is.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # by default a request to a server that is gone takes minutes to fail
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 T = TypeVar("T")
 LIVE = "live "  # begins the names of experiments that tell what was live
 DIGEST = PREFIX + "digest"
+REACH = 3.0  # seconds for a server to accept a connection
 
 
 class MlflowTracking:
@@ -48,6 +52,7 @@ class MlflowTracking:
         self._state = state.absolute()
         self._own = not (uri or os.environ.get("MLFLOW_TRACKING_URI"))
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self._state / 'mlflow.db'}"
+        self.where = re.sub(r"//[^/@]*@", "//", self.uri)  # for people: without a password
         self._opening = threading.Lock()
         self._client: MlflowClient | None = None
 
@@ -57,7 +62,8 @@ class MlflowTracking:
             if self._client is None:
                 from mlflow import MlflowClient
 
-                with _teaching(f"the tracking store {self.uri} cannot be opened"), self._alone():
+                with _teaching(f"the tracking store {self.where} cannot be opened"), self._alone():
+                    self.reach()
                     client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
                     client.search_experiments(max_results=1)
                 self._client = client
@@ -73,6 +79,16 @@ class MlflowTracking:
         with (self._state / "mlflow.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def reach(self) -> None:
+        """Find out at once whether a server can be reached at all, without MLflow, which would try for minutes. Raises `TrackingError`."""
+        url = urlparse(self.uri)
+        if url.scheme not in {"http", "https"} or getproxies():
+            return
+        try:
+            socket.create_connection((url.hostname or "", url.port or (443 if url.scheme == "https" else 80)), timeout=REACH).close()
+        except (OSError, ValueError) as error:
+            raise TrackingError(f"the tracking server {self.where} does not answer ({error}); start it, or correct MLFLOW_TRACKING_URI") from error
 
     def warm(self) -> threading.Thread:
         """Import MLflow and open its database in another thread, so that the first call need not wait for it.
@@ -162,6 +178,8 @@ class MlflowTracking:
 
     def _new_version(self, model: str, folder: Path, run_id: str, artifacts: str, tags: Mapping[str, str]) -> "ModelVersion":
         """Copy a folder and make it the next version. A pipeline gets its signature beside it, and says what its reference is."""
+        from workflows.tracking.signature import MLMODEL, manifest_of, mlmodel, tags_of
+
         client, place = self._mlflow, f"models/{model}"
         client.log_artifacts(run_id, str(folder), place)
         if (manifest := manifest_of(folder)) is not None:

@@ -41,12 +41,12 @@ def write(client: "MlflowClient", experiment: str, entry: RunEntry, known: "Run 
     at = _stamp(entry.ended or entry.started)
     metrics = [Metric(name, value, at, 0) for name, value in names_that_fit(entry.metrics).items()]
     tags_ = [RunTag(name, _cut(value, TAG_LENGTH)) for name, value in entry.tags.items()]
-    for some in _parts(params, OTHERS_AT_ONCE):
-        client.log_batch(run_id, params=some)
-    for some in _parts(tags_, OTHERS_AT_ONCE):
-        client.log_batch(run_id, tags=some)
-    for some in _parts(metrics, METRICS_AT_ONCE):
-        client.log_batch(run_id, metrics=some)
+    for few_params in _parts(params, OTHERS_AT_ONCE):
+        client.log_batch(run_id, params=few_params)
+    for few_tags in _parts(tags_, OTHERS_AT_ONCE):
+        client.log_batch(run_id, tags=few_tags)
+    for few_metrics in _parts(metrics, METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=few_metrics)
     if entry.data:
         client.log_inputs(run_id, [_input(one) for one in entry.data])
     for name, text in entry.texts.items():
