@@ -71,6 +71,7 @@ class Planner(Agent):
         self.audit: PairedAudit | None = None
         self.compared = 0  # among how many remedies was chosen
         self.undo_reason, self.undo_outcome = "", "undone"
+        self.approved_by = ""
         self.goal, self.attempts = "", 0
 
     def handle(self, message: Message) -> list[Message]:  # noqa: C901 - one case a type, nothing else
@@ -168,6 +169,7 @@ class Planner(Agent):
         return (labels * remedy.gain + IMITATED * sum(remedy.imitated) / 2) / (labels + IMITATED)
 
     def _decided(self, made: ChoiceMade) -> list[Message]:
+        self.approved_by = made.by
         if made.option == "decline":
             return self._close(made, "declined", f"declined by {made.by}")
         assert self.measured is not None
@@ -186,11 +188,12 @@ class Planner(Agent):
 
     def _shadowed(self, shadowed: PipelineShadowed) -> list[Message]:
         assert self.choice is not None
-        return [self._deploy(shadowed, shadowed.pipeline, f"{self.choice.name} for {self.incident}, provisional")]
+        return [self._deploy(shadowed, shadowed.pipeline, f"{self.choice.name} for {self.incident}, provisional", self.approved_by)]
 
-    def _deploy(self, cause: Message, pipeline: str, reason: str) -> Message:
+    def _deploy(self, cause: Message, pipeline: str, reason: str, by: str = "") -> Message:
         self.state, self.goal = ("undoing" if self.undo_reason else "deploying"), pipeline
-        request = self.say(DeployPipeline, cause, pipeline=pipeline, reason=reason, incident=self.incident, deadline=120.0)
+        incident = self.incident or cause.incident  # an incident that was given up is still why its remedy goes
+        request = self.say(DeployPipeline, cause, pipeline=pipeline, reason=reason, by=by, incident=incident, deadline=120.0)
         self.request = request.id
         return request
 
@@ -309,7 +312,7 @@ class Planner(Agent):
         if self.state != "watching":
             self.undo_reason = f"undone by {asked.by}"
         self.question = ""
-        return [*said, self._deploy(asked, self.previous, f"undone by {asked.by}")]
+        return [*said, self._deploy(asked, self.previous, f"undone by {asked.by}", asked.by)]
 
     def _failed(self, failure: RequestFailed | RequestExpired) -> list[Message]:
         reason = failure.reason if isinstance(failure, RequestFailed) else f"{failure.request} was not done in time"

@@ -29,7 +29,8 @@ class _Line:
 
     def __init__(self) -> None:
         self.state: State | str = "waiting"
-        self.begun = self.ended = 0.0
+        self.begun: float | None = None
+        self.ended: float | None = None
         self.text = ""
 
 
@@ -60,7 +61,8 @@ class Progress:
         line = self._lines[event.task]
         match event.kind:
             case "started":
-                line.state, line.begun, line.text = "running", line.begun or self._clock(), ""
+                line.state, line.text = "running", ""
+                line.begun = self._clock() if line.begun is None else line.begun
             case "line" | "retry":
                 line.text = plain(event.text)
             case "ended" if event.outcome is not None:
@@ -79,9 +81,9 @@ class Progress:
         for name in shown:
             line = self._lines[name]
             sign, style = SIGNS[line.state]
-            seconds = (line.ended or now) - line.begun if line.begun else 0.0
+            seconds = "" if line.begun is None else _time((now if line.ended is None else line.ended) - line.begun)
             table.add_row(Text(sign, style), Text(name, style if line.state == "running" else ""), Text(line.state, style),
-                          Text(_time(seconds) if line.begun else "", "dim"), Text(line.text, "dim"))  # fmt: skip
+                          Text(seconds, "dim"), Text(line.text, "dim"))  # fmt: skip
         counts: dict[str, int] = {}
         for line in self._lines.values():
             counts[line.state] = counts.get(line.state, 0) + 1
@@ -96,7 +98,7 @@ class Progress:
         if len(self._lines) <= room:
             return list(self._lines)
         rank = {"running": 0, "failed": 1, "interrupted": 1, "waiting": 3}
-        by_need = sorted(self._lines, key=lambda name: (rank.get(self._lines[name].state, 2), -self._lines[name].ended))
+        by_need = sorted(self._lines, key=lambda name: (rank.get(self._lines[name].state, 2), -(self._lines[name].ended or 0.0)))
         kept = set(by_need[:room])
         return [name for name in self._lines if name in kept]
 

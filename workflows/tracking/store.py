@@ -50,8 +50,9 @@ class MlflowTracking:
 
     def __init__(self, state: Path, uri: str | None = None) -> None:
         self._state = state.absolute()
-        self._own = not (uri or os.environ.get("MLFLOW_TRACKING_URI"))
-        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self._state / 'mlflow.db'}"
+        self.database = self._state / "mlflow.db"  # where `own`: no other store is named
+        self.own = not (uri or os.environ.get("MLFLOW_TRACKING_URI"))
+        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
         self.where = re.sub(r"//[^/@]*@", "//", self.uri)  # for people: without a password
         self._opening = threading.Lock()
         self._client: MlflowClient | None = None
@@ -72,7 +73,7 @@ class MlflowTracking:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Of processes that open the state folder's database, one at a time: the first makes its tables."""
-        if not self._own:
+        if not self.own:
             yield
             return
         self._state.mkdir(parents=True, exist_ok=True)
@@ -145,7 +146,7 @@ class MlflowTracking:
         client = self._mlflow
         if (found := client.get_experiment_by_name(name)) is not None:
             return str(found.experiment_id)
-        location = (self._state / "mlartifacts" / name.replace(" ", "-")).as_uri() if self._own else None
+        location = (self._state / "mlartifacts" / name.replace(" ", "-")).as_uri() if self.own else None
         try:
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException:
