@@ -28,7 +28,7 @@ if (ROOT.parent / "shared" / "data").is_dir():
     os.environ.setdefault("SCANFLOW_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
 
 ORDER = ("browser", "postgres", "slow", "training", "docker", "ray")  # after the unmarked ones; a test counts as its last mark in this row
-SECONDS = {"browser": 120, "postgres": 300, "slow": 300, "training": 300, "docker": 300, "ray": 600}  # until a test of this kind is ended, where it names no time itself
+SECONDS = {"browser": 120, "postgres": 600, "slow": 300, "training": 300, "docker": 300, "ray": 600}  # until a test of this kind is ended, where it names no time itself
 
 
 def kind(item: pytest.Item) -> int:
