@@ -61,6 +61,7 @@ class Planner(Agent):
         self.policy = policy
         self.live = self.base = self.previous = ""
         self.undone: set[str] = set()  # pipelines that were taken out again
+        self.made_for: dict[str, str] = {}  # the incident for which each pipeline went live
         self.given_up: set[str] = set()  # deployments that took too long: should one still succeed, it is taken back
         self._forget_incident()
 
@@ -192,13 +193,16 @@ class Planner(Agent):
 
     def _deploy(self, cause: Message, pipeline: str, reason: str, by: str = "") -> Message:
         self.state, self.goal = ("undoing" if self.undo_reason else "deploying"), pipeline
-        incident = self.incident or cause.incident  # an incident that was given up is still why its remedy goes
+        # An incident that was closed is still why its remedy came, and so why it goes.
+        incident = self.incident or cause.incident or self.made_for.get(self.live, "")
         request = self.say(DeployPipeline, cause, pipeline=pipeline, reason=reason, by=by, incident=incident, deadline=120.0)
         self.request = request.id
         return request
 
     def _went_live(self, live: PipelineLive) -> list[Message]:
         self.live, self.base, self.previous = live.pipeline, live.base, live.previous
+        if live.incident:
+            self.made_for[live.pipeline] = live.incident
         if live.cause in self.given_up:
             self.given_up.discard(live.cause)
             reason = "undo: it went live only after its deadline, when nobody was left to verify it"

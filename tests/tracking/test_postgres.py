@@ -43,6 +43,7 @@ def test_the_loop_leaves_on_record_what_was_live_when_and_why(server, tmp_path):
     assert loop.rehearsal.broken(outcome) == []
     history = tracking.live_history("digits")
     assert [change.pipeline for change in history] == [message.pipeline for message in loop.ledger.messages(PipelineLive)]
+    assert len(history) == 3  # the first model, the remedy, and the first again when the drift had ended
     assert history[0].incident is None and all(change.incident and change.reason for change in history[1:])
     told = "\n".join(live_lines(tracking, "digits", history[1].at))
     assert "recalibrate" in told and history[1].incident in told
