@@ -19,7 +19,7 @@ LABEL := scanflow.project=scanflow-agents
 # Labels name the project, not the checkout: a container that runs, or is being made, may be that of a cluster at work.
 ENDED := --filter status=exited --filter status=dead
 
-.PHONY: help run test test-fast lint bench bench-science screenshots clean
+.PHONY: help run test test-fast lint bench bench-science screenshots mlflow clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -31,8 +31,8 @@ run: $(READY) ## start the system, replay a scenario, ask the person here, print
 test: $(READY) ## run all tests, the fast ones first (ARGS are handed to pytest)
 	@$(PYTHON) -m pytest $(ARGS)
 
-test-fast: $(READY) ## run the tests without Docker, Ray, a browser or training, on two cores: half a minute (ARGS are handed to pytest)
-	@$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not (docker or ray or training or slow or browser)' $(ARGS)
+test-fast: $(READY) ## run the tests without Docker, Ray, PostgreSQL, a browser or training, on two cores: half a minute (ARGS are handed to pytest)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not (docker or ray or training or slow or browser or postgres)' $(ARGS)
 
 lint: $(READY) ## ruff, mypy --strict, and the direction of imports
 	@.venv/bin/ruff check .
@@ -47,6 +47,10 @@ bench-science: $(READY) ## measure the loop, each remedy and each control on who
 
 screenshots: $(READY) ## draw the web page's views into docs/images (needs Chromium and its driver)
 	@$(PYTHON) -m tests.web.screenshots docs/images
+
+mlflow: $(READY) ## open MLflow's page on what was recorded in the state folder (STATE, PORT), until Ctrl-C
+	@folder='$(or $(STATE),$(SCANFLOW_STATE),scanflow-state)'; test -f "$$folder/mlflow.db" || { echo "Nothing is recorded in $$folder yet. Name its folder: make mlflow STATE=..." >&2; exit 1; }; \
+	  MLFLOW_DISABLE_TELEMETRY=true $(PYTHON) -m mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 --backend-store-uri "sqlite:///$$(realpath "$$folder")/mlflow.db"
 
 clean: ## remove what make made: environments, caches, containers that have ended (running ones stay, and so does what a run saved)
 	@rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -41,6 +41,7 @@ COMMANDS = {
     "help": Command("help", "this list"),
     "quit": Command("quit", "detach (so does Ctrl-D); the cluster and its questions go on"),
 }
+LIVE = Command("live DEPLOYMENT [--at TIME]", "what was live then, and why; from the record, so no cluster need run")
 JSON = ("status", "incidents", "story", "questions")
 
 
@@ -66,6 +67,8 @@ class Commands:
             return []
         verb, *rest = words
         verb = verb.lower()
+        if verb == "live":
+            raise CommandError(f"what was live is read from the record, which needs no cluster: python -m agents.console {LIVE.usage}")
         if verb not in COMMANDS:
             raise CommandError(unknown(verb))
         if as_json and verb not in JSON:

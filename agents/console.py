@@ -9,30 +9,37 @@ import getpass
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
-from agents.commands import LABELLING, CommandError, Commands, help_lines
+from agents.commands import LABELLING, LIVE, CommandError, Commands, help_lines
 from agents.front_desk import Visitor
+from agents.live import LiveError, live
 from agents.state import FrontDoor, State, StateError, default_state
 from agents.terminal import Terminal
 from workflows.serving.wire import RemoteError, WireError
 
-EPILOG = "\n\n".join(["Commands:", *(f"* {one}" for one in help_lines())])
+EPILOG = "\n\n".join(["Commands:", *(f"* {one}" for one in help_lines()), f"* {LIVE.usage} {LIVE.help}"])
 
 
 def main(
     words: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Carry this out and end; without it, attach.")] = None,
     state: Annotated[Path | None, typer.Option(help="State folder of the cluster; by default SCANFLOW_STATE, else scanflow-state.")] = None,
     name: Annotated[str | None, typer.Option(help="Who answers, as the story will tell; by default the user's name.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For status, incidents, story and questions: one line of JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For status, incidents, story, questions and live: one line of JSON.")] = False,
+    at: Annotated[str, typer.Option(help="For live: the time that is asked about, such as 2026-03-31T14:05; without a zone it is UTC.")] = "",
 ) -> None:
     """Look at a running cluster, label images for it, and decide."""
     line = " ".join(words or [])
     place = State(state or default_state())
+    if words and words[0].lower() == "live":  # from the record, whether or not a cluster runs
+        _live(words[1:], at, place, as_json=as_json)
+    if at:
+        _refuse("--at belongs to `live DEPLOYMENT`, as in: live mnist --at 2026-03-31T14:05")
     if line.lower() in ("help", "quit"):
         print("\n".join(help_lines() if line == "help" else []))
         raise typer.Exit
@@ -44,8 +51,7 @@ def main(
         finally:
             visitor.close()
     except (StateError, WireError, CommandError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+        _refuse(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     raise typer.Exit(code)
@@ -109,6 +115,28 @@ def converse(commands: Commands, lines: Iterable[str], out: TextIO, err: TextIO,
         else:
             print("\n".join(told), file=out, flush=True)
     return code
+
+
+def _live(words: list[str], at: str, place: State, *, as_json: bool) -> NoReturn:
+    """What was live, and why; ends the program."""
+    from workflows.tracking import MlflowTracking, TrackingError
+
+    def store() -> MlflowTracking:
+        tracking = MlflowTracking(place.folder)
+        if tracking.own and not tracking.database.is_file():
+            raise LiveError(f"nothing is on record in {place.folder}: no cluster has run there; name its folder with --state")
+        return tracking
+
+    try:
+        print("\n".join(live(words, at, store, time.time(), as_json=as_json)))
+    except (LiveError, TrackingError) as error:
+        _refuse(str(error))
+    raise typer.Exit
+
+
+def _refuse(why: str) -> NoReturn:
+    typer.echo(f"error: {why}", err=True)
+    raise typer.Exit(1)
 
 
 def _door(place: State) -> FrontDoor:

@@ -506,16 +506,17 @@ class PipelineShadowed(Message, frozen=True, kw_only=True):
 
 
 class DeployPipeline(Request, frozen=True, kw_only=True):
-    """Make `pipeline` the live one."""
+    """Make `pipeline` the live one. `by`: the person who approved it or asked for it, "default" where nobody answered; empty: nobody was asked."""
 
     pipeline: str
     reason: str
+    by: str = ""
 
 
 class PipelineLive(Message, frozen=True, kw_only=True):
     """`pipeline` answers from record `since` on; `previous` stays loaded for undoing.
 
-    Its gates take about the shares `routed_clean` of clean records and `routed_drift` of those of its newest drift.
+    Its gates take about the shares `routed_clean` of clean records and `routed_drift` of those of its newest drift. `by` as in `DeployPipeline`.
     """
 
     pipeline: str
@@ -528,6 +529,7 @@ class PipelineLive(Message, frozen=True, kw_only=True):
     reason: str
     routed_clean: float = 0.0
     routed_drift: float = 1.0
+    by: str = ""
 
 
 class RemedyVerified(Message, frozen=True, kw_only=True):
@@ -551,6 +553,7 @@ class RecordLive(Request, frozen=True, kw_only=True):
     pipeline: str
     version: str
     reason: str
+    by: str = ""
 
 
 class LiveRecorded(Message, frozen=True, kw_only=True):

@@ -61,6 +61,7 @@ class Planner(Agent):
         self.policy = policy
         self.live = self.base = self.previous = ""
         self.undone: set[str] = set()  # pipelines that were taken out again
+        self.made_for: dict[str, str] = {}  # the incident for which each pipeline went live
         self.given_up: set[str] = set()  # deployments that took too long: should one still succeed, it is taken back
         self._forget_incident()
 
@@ -71,6 +72,7 @@ class Planner(Agent):
         self.audit: PairedAudit | None = None
         self.compared = 0  # among how many remedies was chosen
         self.undo_reason, self.undo_outcome = "", "undone"
+        self.approved_by = ""
         self.goal, self.attempts = "", 0
 
     def handle(self, message: Message) -> list[Message]:  # noqa: C901 - one case a type, nothing else
@@ -168,6 +170,7 @@ class Planner(Agent):
         return (labels * remedy.gain + IMITATED * sum(remedy.imitated) / 2) / (labels + IMITATED)
 
     def _decided(self, made: ChoiceMade) -> list[Message]:
+        self.approved_by = made.by
         if made.option == "decline":
             return self._close(made, "declined", f"declined by {made.by}")
         assert self.measured is not None
@@ -186,16 +189,20 @@ class Planner(Agent):
 
     def _shadowed(self, shadowed: PipelineShadowed) -> list[Message]:
         assert self.choice is not None
-        return [self._deploy(shadowed, shadowed.pipeline, f"{self.choice.name} for {self.incident}, provisional")]
+        return [self._deploy(shadowed, shadowed.pipeline, f"{self.choice.name} for {self.incident}, provisional", self.approved_by)]
 
-    def _deploy(self, cause: Message, pipeline: str, reason: str) -> Message:
+    def _deploy(self, cause: Message, pipeline: str, reason: str, by: str = "") -> Message:
         self.state, self.goal = ("undoing" if self.undo_reason else "deploying"), pipeline
-        request = self.say(DeployPipeline, cause, pipeline=pipeline, reason=reason, incident=self.incident, deadline=120.0)
+        # An incident that was closed is still why its remedy came, and so why it goes.
+        incident = self.incident or cause.incident or self.made_for.get(self.live, "")
+        request = self.say(DeployPipeline, cause, pipeline=pipeline, reason=reason, by=by, incident=incident, deadline=120.0)
         self.request = request.id
         return request
 
     def _went_live(self, live: PipelineLive) -> list[Message]:
         self.live, self.base, self.previous = live.pipeline, live.base, live.previous
+        if live.incident:
+            self.made_for[live.pipeline] = live.incident
         if live.cause in self.given_up:
             self.given_up.discard(live.cause)
             reason = "undo: it went live only after its deadline, when nobody was left to verify it"
@@ -309,7 +316,7 @@ class Planner(Agent):
         if self.state != "watching":
             self.undo_reason = f"undone by {asked.by}"
         self.question = ""
-        return [*said, self._deploy(asked, self.previous, f"undone by {asked.by}")]
+        return [*said, self._deploy(asked, self.previous, f"undone by {asked.by}", asked.by)]
 
     def _failed(self, failure: RequestFailed | RequestExpired) -> list[Message]:
         reason = failure.reason if isinstance(failure, RequestFailed) else f"{failure.request} was not done in time"

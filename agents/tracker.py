@@ -52,7 +52,9 @@ class Tracker(Agent):
                 self.state = "idle"
             case PipelineLive():
                 return [
-                    self.say(RecordLive, message, pipeline=message.pipeline, version=message.version, reason=message.reason, deadline=120.0)
+                    self.say(
+                        RecordLive, message, pipeline=message.pipeline, version=message.version, reason=message.reason, by=message.by, deadline=120.0,
+                    )
                 ]
         return []
 

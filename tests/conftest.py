@@ -8,6 +8,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUME
     os.environ[name] = "1"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["SCANFLOW_TRACK"] = "0"  # who tests the recording of runs asks for it
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import functools
@@ -17,6 +18,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.tracking.servers import postgres_error
 from tests.web.chromium import browser_error
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
@@ -25,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 if (ROOT.parent / "shared" / "data").is_dir():
     os.environ.setdefault("SCANFLOW_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
 
-ORDER = ("browser", "slow", "training", "docker", "ray")  # after the unmarked ones; a test counts as its last mark in this row
-SECONDS = {"browser": 120, "slow": 300, "training": 300, "docker": 300, "ray": 600}  # until a test of this kind is ended, where it names no time itself
+ORDER = ("browser", "postgres", "slow", "training", "docker", "ray")  # after the unmarked ones; a test counts as its last mark in this row
+SECONDS = {"browser": 120, "postgres": 600, "slow": 300, "training": 300, "docker": 300, "ray": 600}  # until a test of this kind is ended, where it names no time itself
 
 
 def kind(item: pytest.Item) -> int:
@@ -55,15 +57,17 @@ def engine_error() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first, Ray last; a longer limit for the long ones; container and browser tests only where there is an engine, a browser.
+    """Fast tests first, Ray last; a longer limit for the long ones; those of containers, browsers and PostgreSQL only where there are any.
 
-    SCANFLOW_ENGINE=required and SCANFLOW_BROWSER=required (set by .ci/run once they are there) turn the skip into a failure.
+    SCANFLOW_ENGINE=required, SCANFLOW_BROWSER=required and SCANFLOW_POSTGRES=required (set by .ci/run once they are there) turn the skip into a failure.
     """
     items.sort(key=kind)  # stable: within a kind, the order of the files stays
     for item in items:
         if kind(item) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(SECONDS[ORDER[kind(item) - 1]]))
-    for mark, variable, error in (("docker", "SCANFLOW_ENGINE", engine_error), ("browser", "SCANFLOW_BROWSER", browser_error)):
+    for mark, variable, error in (
+        ("docker", "SCANFLOW_ENGINE", engine_error), ("browser", "SCANFLOW_BROWSER", browser_error), ("postgres", "SCANFLOW_POSTGRES", postgres_error),
+    ):  # fmt: skip
         marked = [item for item in items if item.get_closest_marker(mark)]
         if marked and os.environ.get(variable) != "required" and (reason := error()):
             for item in marked:

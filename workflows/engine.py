@@ -20,6 +20,7 @@ from workflows.code import call_digest, command_digest, files_digest
 from workflows.events import DONE, Event, Listener, Outcome, Result, State
 from workflows.expressions import ExpressionError
 from workflows.graph import Graph, GraphError, Step
+from workflows.journal import Journal, code_version
 from workflows.plan import Gathered, Given, Made, Plan, Source, leaves, plan
 from workflows.runners.steps import StepRunner, Stop, step_runner
 from workflows.runs import Request, Run, RunError
@@ -98,7 +99,8 @@ def run(
             known.ask(request)
             chosen.clean(known.unfinished())
         worker = Worker(now, Store(state.absolute() / "store"), chosen, where, codes, again, wait)
-        return _Execution(laid, paths, now, worker, jobs, listen or _quiet).run()
+        with Journal(now.folder, clock) as journal:
+            return _Execution(laid, paths, now, worker, jobs, listen or _quiet, journal).run(request.runner, where)
 
 
 def _quiet(event: Event) -> None:
@@ -142,7 +144,8 @@ class _Codes:
 class _Execution:
     """One execution of a plan. All of its state belongs to the thread that calls `run`; workers only hand in outcomes."""
 
-    def __init__(self, laid: Plan, given: Mapping[str, Path], now: Run, worker: Worker, jobs: int, listen: Listener) -> None:
+    def __init__(self, laid: Plan, given: Mapping[str, Path], now: Run, worker: Worker, jobs: int, listen: Listener, journal: Journal) -> None:
+        self._journal = journal
         self._plan, self._given, self._run, self._worker, self._jobs = laid, given, now, worker, jobs
         self._listen, self._telling = listen, threading.Lock()
         self._outcomes: dict[str, Outcome] = {}
@@ -153,8 +156,10 @@ class _Execution:
             for need in task.needs:
                 self._dependents[need].append(task.id)
 
-    def run(self) -> Result:
+    def run(self, runner: str, base: Path) -> Result:
         self._digests = {name: digest(path) for name, path in self._given.items()}
+        given = {name: {"path": str(path), "digest": self._digests[name]} for name, path in self._given.items()}
+        self._journal.note("begun", params=self._plan.params, runner=runner, base=str(base), given=given, **code_version(base))
         stop = Stop()
         running = 0
         interrupted = False
@@ -258,6 +263,7 @@ class _Execution:
                 return [self._digest(part) for part in parts]
 
     def _tell(self, event: Event) -> None:
+        self._journal(event)
         with self._telling:
             self._listen(event)
 
@@ -276,6 +282,7 @@ class _Execution:
         made = {target: places for target, places in delivered.items() if places}
         result = Result(self._run.name, self._run.folder, outcomes, made, name, value, why)
         tasks = {task: one._asdict() | {"outputs": str(one.outputs) if one.outputs else None} for task, one in outcomes.items()}
+        self._journal.note("over", returns={"name": name, "value": value, "why": why}, ok=result.ok)
         self._run.note_result({"returns": {"name": name, "value": value, "why": why}, "ok": result.ok, "tasks": tasks})
         return result
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 State = Literal["finished", "cached", "failed", "skipped", "not needed", "interrupted"]
 DONE = ("finished", "cached")
@@ -26,6 +26,7 @@ class Outcome(NamedTuple):
     why : a sentence, where the state alone does not say it.
     outputs : the folder with its artefacts, if there are any.
     tries : how often it was started.
+    made_by : digests of its code, its environment and its inputs, and the key under which it is kept; empty if it never came so far.
     """
 
     state: State
@@ -36,6 +37,7 @@ class Outcome(NamedTuple):
     outputs: Path | None = None
     seconds: float = 0.0
     tries: int = 0
+    made_by: dict[str, Any] = {}  # noqa: RUF012
 
 
 Listener = Callable[[Event], None]

@@ -5,6 +5,8 @@
     done/TASK.json        written, whole or not at all, when a task has finished
     tasks/TASK/N/         the N-th try: inputs/, params.json, log.txt, made/outputs/ (unless they have moved to the store), finished
                           (empty; there if it ended well, and so whatever it has left running was meant to stay)
+    journal.jsonl         what happened when; see `workflows.journal`
+    tracked.json          what has become of its record in MLflow; see `workflows.recording`
     result.json           how the last execution ended, with the value of the return function
 """
 

@@ -36,7 +36,10 @@ class Worker:
 
     def work(self, task: Task, places: Mapping[str, Any], digests: Mapping[str, Any], tell: Listener, stop: Stop) -> Outcome:
         """Do one task. `places` and `digests` of its inputs by port: one, or a list where they are gathered."""
-        key = self._key(task, digests)
+        made_by = self._made_by(task, digests)
+        return self._work(task, places, made_by["key"], tell, stop)._replace(made_by=made_by)
+
+    def _work(self, task: Task, places: Mapping[str, Any], key: str, tell: Listener, stop: Stop) -> Outcome:
         if key and task.id not in self._anew:
             if (known := self._run.done(task.id)) is not None and known[0] == key:
                 return _outcome("cached", known[1], why="finished before, in this run")
@@ -55,14 +58,15 @@ class Worker:
                 return Outcome("interrupted", why="it was waiting for another try", tries=number)
         raise AssertionError(task.id)
 
-    def _key(self, task: Task, digests: Mapping[str, Any]) -> str:
-        """What decides the result, as one name; empty if that cannot be told."""
+    def _made_by(self, task: Task, digests: Mapping[str, Any]) -> dict[str, Any]:
+        """What decides the result; all of it as one name, the key, which is empty if that cannot be told."""
         step = task.step
-        code = self._code(step)
-        return "" if code is None else key_of({
-            "contract": CONTRACT, "call": step.call, "command": step.command, "code": code, "environment": self._runner.environment(step),
-            "params": task.params, "inputs": dict(digests), "outputs": step.outputs,
+        code, environment, inputs = self._code(step), self._runner.environment(step), dict(digests)
+        key = "" if code is None else key_of({
+            "contract": CONTRACT, "call": step.call, "command": step.command, "code": code, "environment": environment,
+            "params": task.params, "inputs": inputs, "outputs": step.outputs,
         })  # fmt: skip
+        return {"key": key, "code": code or "", "environment": environment, "inputs": inputs}
 
     def _try(self, task: Task, places: Mapping[str, Any], key: str, tell: Listener, stop: Stop) -> Outcome:
         begun = time.monotonic()

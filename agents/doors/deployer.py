@@ -49,14 +49,14 @@ class Deployer:
         self._load(request.pipeline)
         if previous != request.pipeline:
             self._activate(request.pipeline)
-        return [answer_to(request, PipelineLive, "deployer", broadcast=True, **self.facts(request.pipeline, previous, request.reason))]
+        return [answer_to(request, PipelineLive, "deployer", broadcast=True, **self.facts(request.pipeline, previous, request.reason, request.by))]
 
-    def facts(self, pipeline: str, previous: str, reason: str) -> dict[str, Any]:
+    def facts(self, pipeline: str, previous: str, reason: str, by: str = "") -> dict[str, Any]:
         """What `PipelineLive` says of a pipeline."""
         gated, reference = self._shelf.manifest(pipeline).gated, self._shelf.reference(pipeline)
         facts = {
             "pipeline": pipeline, "previous": previous, "reference": str(reference), "base": self._shelf.base(pipeline), "gated": gated,
-            "since": self._inference.stats().last + 1, "version": self._shelf.version(pipeline), "reason": reason,
+            "since": self._inference.stats().last + 1, "version": self._shelf.version(pipeline), "reason": reason, "by": by,
         }
         return facts | (self._routed(pipeline, reference) if gated else {})
 
@@ -73,7 +73,8 @@ class Deployer:
         """Note in the tracking store what went live."""
         assert isinstance(request, RecordLive)
         self._tracking.live_changed(
-            request.deployment, request.version, request.pipeline, request.reason or "started", request.incident or None, request.time
+            request.deployment, request.version, request.pipeline, request.reason or "started", request.incident or None, request.time,
+            request.by or None,
         )
         if request.version != request.pipeline:  # it is in the registry
             self._tracking.set_alias(self._model, "champion", request.version)

@@ -182,6 +182,13 @@ def test_a_person_may_choose_another_that_fits():
     assert request.pipeline == f"{INCIDENT}-recalibrate"
 
 
+def test_who_approved_is_said_with_what_is_deployed():
+    agent = choosing()
+    [request] = agent.receive(chosen(APPROVE, "approve"))
+    [deploy] = agent.receive(shadowed(request))
+    assert (deploy.by, deploy.incident) == ("ann", INCIDENT)
+
+
 def test_declined_means_closed_and_nothing_deployed():
     said = choosing().receive(chosen(APPROVE, "decline"))
     assert outcome(said) == "declined"
@@ -392,6 +399,13 @@ def test_when_the_drift_has_ended_the_pipeline_without_the_remedy_comes_back():
     assert deploy.pipeline == "first"
     assert agent.receive(went_live(deploy, previous="filter")) == []
     assert agent.state == "watching"
+
+
+def test_the_way_back_is_for_the_incident_that_the_remedy_was_made_for_though_it_is_closed():
+    agent = planner()
+    agent.receive(live("filter", base="first", previous="first", gated=True, incident=INCIDENT))
+    [deploy] = agent.receive(drift_ended())
+    assert deploy.incident == INCIDENT
 
 
 def test_the_way_back_is_tried_three_times():

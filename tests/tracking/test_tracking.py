@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from workflows.tracking import LiveChange, MemoryTracking, MlflowTracking, TrackingError
+from workflows.tracking import DataSet, LiveChange, MemoryTracking, MlflowTracking, ModelEntry, RunEntry, TrackingError
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +16,15 @@ def mlflow_tracking(tmp_path_factory):
     return MlflowTracking(tmp_path_factory.mktemp("state"))
 
 
-@pytest.fixture(params=["memory", pytest.param("mlflow", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module")
+def server_tracking(server, tmp_path_factory):
+    """The same over a real server on PostgreSQL."""
+    return MlflowTracking(tmp_path_factory.mktemp("state"), uri=server)
+
+
+@pytest.fixture(params=["memory", pytest.param("mlflow", marks=pytest.mark.slow), pytest.param("server", marks=pytest.mark.postgres)])
 def tracking(request):
-    return MemoryTracking() if request.param == "memory" else request.getfixturevalue("mlflow_tracking")
+    return MemoryTracking() if request.param == "memory" else request.getfixturevalue(f"{request.param}_tracking")
 
 
 @pytest.fixture
@@ -85,7 +91,38 @@ def test_what_was_live_is_told_oldest_first_with_its_reason(tracking, model):
     assert tracking.live_history("another") == ()
 
 
+def test_it_is_known_which_deployments_were_ever_live_and_who_approved_it(tracking, model):
+    before = tracking.deployments()
+    tracking.live_changed(model, "2", "filter", "filter for i1, provisional", "i1", 1_795_420_351.0, "ada")
+    assert set(tracking.deployments()) == {*before, model} and list(tracking.deployments()) == sorted(tracking.deployments())
+    assert tracking.live_history(model)[0].by == "ada"
+
+
+def entry(model, status="finished", inside=(), **fields):
+    return RunEntry(model, "run-1", "run-1", status, 1_795_420_350.0, None if status == "running" else 1_795_420_360.0, inside=inside, **fields)
+
+
+def test_a_run_with_runs_inside_is_recorded_once_and_what_is_new_is_added(tracking, model, pipeline):
+    step = RunEntry(model, "run-1/one", "one", "finished", 1_795_420_351.0, 1_795_420_352.0, metrics={"m": 1.0}, texts={"log.txt": "said"})
+    first = tracking.record(entry(model, "running", (step,), params={"seed": "1"}, data=(DataSet("raw", "file:" + "0" * 64, "/raw"),)))
+    late = RunEntry(model, "run-1/two", "two", "failed", 1_795_420_353.0, 1_795_420_354.0, files={"x": pipeline / "manifest.json"})
+    assert tracking.record(entry(model, "failed", (step, late), params={"seed": "1"}, metrics={"quality": 0.5})) == first
+    assert tracking.record(entry(model, "failed", (step, late), params={"seed": "1"}, metrics={"quality": 0.5})) == first
+
+
+def test_of_the_models_that_runs_made_the_newest_is_the_challenger_and_the_first_the_champion(tracking, model, pipeline):
+    def made(key, digest):
+        return RunEntry(f"{model}-runs", key, key, "finished", 1.0, 2.0, models=(ModelEntry(model, pipeline, digest, {"run": key}),))
+
+    for key, digest in (("a", "folder:1"), ("b", "folder:1"), ("c", "folder:2")):
+        tracking.record(made(key, digest))
+    assert (tracking.version_of(model, "champion"), tracking.version_of(model, "challenger")) == ("1", "2")
+
+
 @pytest.mark.parametrize(("call", "taught"), [
+    (lambda t, folder: t.record(RunEntry("a/b", "k", "n", "finished", 1.0, 2.0)), "cannot name an experiment or a model"),
+    (lambda t, folder: t.record(RunEntry("a", "k", "n", "finished", 1.0, 2.0, files={"x": folder / "absent"})), "is not there"),
+
     (lambda t, _: t.folder("absent", "1"), "it has none; register a pipeline folder first"),
     (lambda t, _: t.set_alias("absent", "champion", "1"), "'absent' has no version '1'"),
     (lambda t, folder: t.register("digits", folder, "no-such-run"), "call log_run first"),

@@ -1,3 +1,5 @@
+import keyword
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,7 +7,9 @@ from hypothesis import strategies as st
 from workflows.graph import Builder, GraphError
 from workflows.graph_files import load, read, save, write
 
-names = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).filter(lambda name: name not in {"inputs", "outputs", "metrics"})
+names = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).filter(
+    lambda name: name not in {"inputs", "outputs", "metrics"} and not keyword.iskeyword(name)  # a keyword cannot be asked for in an expression
+)
 types = st.sampled_from(["text", "onnx", "list[onnx]", "any"])
 ports = st.dictionaries(names, types, max_size=3)
 values = st.recursive(
