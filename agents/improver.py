@@ -16,7 +16,7 @@ from agents.messages import (
 from agents.policy import Policy
 
 NOTHING = "nothing"
-NEEDS_NAME = ("simulate",)  # can be prepared only where the drift resembles a known corruption
+NEEDS_NAME = ("simulate", "filter_pairs")  # can be prepared only where the drift resembles a known corruption
 NEGLIGIBLE = 0.01  # share of records; when the remedies differ on fewer, choosing among them needs no labels
 
 
@@ -95,6 +95,7 @@ class Improver(Agent):
             for number, (remedy, pipeline) in enumerate([*known, *new])
         ]
         self.pending = {request.id: request.remedy for request in requests}
+        self.failed = dict(self.policy.remedies.impossible)
         return list(requests) or self._measured(harm)
 
     def _compare(self, cause: Message) -> list[Message]:
@@ -194,7 +195,7 @@ class Improver(Agent):
     def _remedy(self, prepared: RemedyPrepared, audit: PairedAudit, slower: float) -> Remedy:
         gain, (low, high) = audit.gain(prepared.pipeline), audit.gain_interval(prepared.pipeline)
         assert self.harm is not None
-        teaching = 0 if prepared.remedy in ("recalibrate", "reuse") else len(self.harm.teaching)
+        teaching = 0 if prepared.remedy in ("recalibrate", "filter_pairs", "reuse") else len(self.harm.teaching)
         name = f"reuse {prepared.pipeline}" if prepared.remedy == "reuse" else prepared.remedy  # several may be used again
         now_low, now_high = self.harm.interval
         return Remedy(

@@ -160,9 +160,9 @@ class _Path:
 
     def __init__(self, files: Mapping[str, bytes], route: Route, classifier: Any) -> None:
         self.route = route
-        self.gate = _session(files, route.gate, ("early", "latent"), ("score",)) if route.gate else None
-        self.filter = _session(files, route.filter, ("images",), ("filtered",)) if route.filter else None
-        self.adapted = _session(files, route.adapted, ("images",), TAIL) if route.adapted else None
+        self.gate = session(files, route.gate, ("early", "latent"), ("score",)) if route.gate else None
+        self.filter = session(files, route.filter, ("images",), ("filtered",)) if route.filter else None
+        self.adapted = session(files, route.adapted, ("images",), TAIL) if route.adapted else None
         self._classifier = self.adapted or classifier
 
     def part(self, early: Floats, latent: Floats) -> Floats:
@@ -209,7 +209,7 @@ class Pipeline:
                 wrong = f"SHA-256 {got[:12]}..., its manifest says {expected[:12]}...; copy the folder again"
                 raise PipelineError(f"{file!r} of pipeline {self.name!r} is damaged: {wrong}")
         m = self.manifest
-        self._classifier = _session(files, m.classifier, ("images",), TAIL)
+        self._classifier = session(files, m.classifier, ("images",), TAIL)
         self._newest_first = tuple(_Path(files, route, self._classifier) for route in reversed(m.routes))
         self.fit_latent, self.fit_labels = _reference(files[m.reference], m.reference)
         self._probe()
@@ -322,7 +322,8 @@ def write_manifest(
     return manifest
 
 
-def _session(files: Mapping[str, bytes], file: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
+def session(files: Mapping[str, bytes], file: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
+    """Open one of the ONNX files, given by name and content. Raises `PipelineError` unless it has these inputs and outputs."""
     options = onnxruntime.SessionOptions()
     # More threads lose on small machines as soon as anything else runs: a spinning pool waits for a descheduled peer.
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -1,0 +1,27 @@
+"""Which remedies a classifier can have, and why not the others: known from what it is made of, before anything is tried."""
+
+from models.networks.any_classifier import AnyClassifier
+from models.remedies.recalibrate import NO_NORMS, norms_of
+
+TRAINED = ("recalibrate", "transfer", "simulate", "fine_tune", "retrain")
+"""Remedies that change weights."""
+
+
+def impossible(classifier: AnyClassifier) -> dict[str, str]:
+    """Return the remedies that this classifier cannot have, each with the reason.
+
+    >>> from models.networks.classifier import Classifier
+    >>> impossible(Classifier())
+    {}
+    """
+    reasons: dict[str, str] = {}
+    _, height, width = classifier.shape
+    if not classifier.differentiable:
+        reasons |= dict.fromkeys(TRAINED, "it changes weights, and an ONNX file without its torch source has none that can be trained")
+        reasons["filter"] = "it is learned by gradients through the classifier, and an ONNX file gives none; filter_pairs needs none"
+    elif not norms_of(classifier):
+        reasons["recalibrate"] = NO_NORMS
+    if height % 4 or width % 4:
+        halves = f"a filter halves images twice, and {height}x{width} pixels are not multiples of 4"
+        reasons |= dict.fromkeys(("filter", "filter_pairs"), halves)
+    return reasons
