@@ -1,0 +1,61 @@
+"""Ten lines of TOML say what is supervised; a wrong one is answered with the file, the key, and what is expected."""
+
+import msgspec
+import pytest
+
+from workflows.brought import DeploymentFileError, load_deployment
+
+GOOD = """
+name = "pets"
+classes = ["cat", "dog"]
+[model]
+torch = "net.py:build"
+weights = "net.safetensors"
+input = [3, 64, 64]
+[data]
+train = "photos/train"
+held_out = "photos/held-out"
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def load(text):
+        path = tmp_path / "pets.toml"
+        path.write_text(text, encoding="utf-8")
+        return load_deployment(path)
+
+    return load
+
+
+def test_ten_lines_are_enough(read, tmp_path):
+    found = read(GOOD)
+    assert (found.name, found.classes, found.folder) == ("pets", ("cat", "dog"), str(tmp_path))
+    assert (found.model.input, found.model.latent, found.model.mean) == ((3, 64, 64), "auto", None)
+    assert msgspec.to_builtins(found.data)["train"] == "photos/train"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('name = "pets"', 'name = "My Pets"', "name = 'My Pets'; expected up to 35 small letters, digits and dashes"),
+        ('classes = ["cat", "dog"]', 'classes = ["cat", "cat"]', "two or more different names"),
+        ('torch = "net.py:build"', 'torsh = "net.py:build"', r"\[model\] has no key 'torsh'; did you mean 'torch'\?"),
+        ('torch = "net.py:build"', "", r"\[model\] has neither torch nor onnx"),
+        ('torch = "net.py:build"', 'torch = "a"\nonnx = "b"', r"\[model\] has both torch and onnx"),
+        ('torch = "net.py:build"', 'onnx = "b"', "an ONNX file brings its own weights"),
+        ("input = [3, 64, 64]", "input = [64, 64, 3]", r"input = \[64, 64, 3\]; expected \[channels, height, width\]"),
+        ("input = [3, 64, 64]", "input = 64", "model.input: Expected `array`, got `int`"),
+        ("input = [3, 64, 64]", "", "missing required field `input`"),
+        ("[data]", "[dada]", r"the top level has no key 'dada'; did you mean 'data'\?"),
+        ("[data]", "[data", "not valid TOML"),
+    ],
+)
+def test_a_wrong_line_is_named(read, before, after, told):
+    with pytest.raises(DeploymentFileError, match=told):
+        read(GOOD.replace(before, after))
+
+
+def test_a_file_that_is_not_there_is_asked_for(tmp_path):
+    with pytest.raises(DeploymentFileError, match="cannot be read .* give an existing TOML file with --deployment"):
+        load_deployment(tmp_path / "none.toml")
