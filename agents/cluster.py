@@ -122,7 +122,7 @@ class Cluster:
         cleanup.callback(doors.shutdown, wait=True, cancel_futures=True)
         with self._phase("ray"):
             _say("starting Ray" if address is None else f"joining Ray at {address}")
-            host = _ray_host(dataset, policy, address)
+            host = _ray_host(self.subject, address)
             _stop_on_signals(stop)  # Ray has put a handler of its own in their place, which ends the process with a dump
             cleanup.callback(host.stop)
         self.board = Board(dataset)
@@ -292,10 +292,10 @@ class _Pace:
             self._stop.wait(max(0.0, self._due - now))
 
 
-def _ray_host(dataset: str, policy: Policy, address: str | None) -> Host:
+def _ray_host(subject: Subject, address: str | None) -> Host:
     from agents.hosts.ray_host import RayHost  # importing Ray takes seconds, which a wrong option should not cost
 
-    return RayHost(factories(dataset, policy), address=address)
+    return RayHost(factories(subject.name, subject.policy, subject.impossible), address=address)
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,8 @@
     idle -- HarmAssessed --> preparing -- all prepared or failed --> comparing -- RemediesCompared --> auditing -- settled --> idle
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import msgspec
@@ -29,9 +31,10 @@ class Improver(Agent):
         RequestExpired, LogBegun,
     )
 
-    def __init__(self, deployment: str, policy: Policy) -> None:
+    def __init__(self, deployment: str, policy: Policy, impossible: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(deployment)
         self.policy = policy
+        self.impossible = impossible  # what the model of this deployment cannot have, with reasons: told with what failed
         self.base = ""  # what answers when everything behind gates is taken out
         self.verified: dict[str, str] = {}  # pipelines that helped in earlier incidents, each with its base
         self._forget_incident()
@@ -95,7 +98,7 @@ class Improver(Agent):
             for number, (remedy, pipeline) in enumerate([*known, *new])
         ]
         self.pending = {request.id: request.remedy for request in requests}
-        self.failed = dict(self.policy.remedies.impossible)
+        self.failed = dict(self.impossible)
         return list(requests) or self._measured(harm)
 
     def _compare(self, cause: Message) -> list[Message]:

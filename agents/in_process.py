@@ -4,7 +4,7 @@ The same agents, doors and remedies as in the cluster, on the in-memory twins of
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,14 @@ class InProcess:
     pool : ready images for some corruptions; see `scenarios.source.Source`.
     executor : where remedies are prepared; without one, here, one after the other.
     host : where the agents run, in place of this process.
+    impossible : remedies that the model cannot have, with reasons; see `agents.subject.of_file`.
     clock : seconds; by default a counter of events, so that ledgers of equal runs are equal.
     """
 
     def __init__(
         self, state: State, scenario: Scenario, *, policy: Policy | None = None, dataset: str | None = None, root: Path | None = None,
         pool: Pool | None = None, executor: Executor | None = None, host: Host | None = None, tracking: Tracking | None = None,
-        clock: Callable[[], float] | None = None, seed: int = 0,
+        clock: Callable[[], float] | None = None, seed: int = 0, impossible: Mapping[str, str] | None = None,
     ) -> None:
         policy, dataset = policy or Policy(), dataset or scenario.dataset
         first = f"{dataset}-first"
@@ -74,7 +75,7 @@ class InProcess:
         self.inference.load(state.pipeline(first))
         self.inference.activate(first)
         self.ledger = Ledger(clock=clock)
-        self.host = host or LocalHost(factories(dataset, policy), executor)
+        self.host = host or LocalHost(factories(dataset, policy, impossible), executor)
         self.board = Board(dataset)
         self.system = System(
             dataset, state=state, policy=policy, inference=self.inference, host=self.host, tracking=tracking or MemoryTracking(), dataset=dataset,

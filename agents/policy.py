@@ -68,15 +68,13 @@ class Remedies(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Which remedies are prepared, how long one may take (seconds), and on how many fresh records they are compared.
 
     `level` is that of the two-sided interval of each gain: asking stops early when it is settled which is best. A remedy is chosen only if
-    the labels speak for it after the correction for choosing; then it is verified by other labels on other records. `impossible`: what the
-    model of this deployment cannot have, with reasons; found out when a model is brought, never written in a file.
+    the labels speak for it after the correction for choosing; then it is verified by other labels on other records.
     """
 
     prepare: tuple[str, ...] = ("recalibrate", "simulate", "filter", "fine_tune", "retrain")
     deadline: float = 600.0
     compare_records: int = 500
     level: float = 0.8
-    impossible: dict[str, str] = {}
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

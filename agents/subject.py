@@ -33,6 +33,8 @@ class Subject(NamedTuple):
     name: str
     root: Path | None
     policy: Policy
+    impossible: dict[str, str]
+    """Remedies that the model cannot have, with reasons."""
     limits: Limits
     images: int
     """How many images the server keeps."""
@@ -44,7 +46,7 @@ class Subject(NamedTuple):
 
 def of_dataset(name: str, policy: Policy, state: State, say: Callable[[str], object], log: Callable[[dict[str, Any]], None]) -> Subject:
     """A data set of the package; its first model is trained if there is none, and `log` gets its metrics."""
-    subject = Subject(name, None, policy, Limits(), IMAGES)
+    subject = Subject(name, None, policy, {}, Limits(), IMAGES)
     folder = state.pipeline(subject.first)
     if not (folder / MANIFEST).exists():
         say(f"training the first model on {name}")
@@ -79,14 +81,15 @@ def of_file(wanted: DeploymentFile, policy: Policy, state: State, say: Callable[
     known = json.loads((folder / BROUGHT).read_text(encoding="utf-8"))
     if known["model"] != digest:
         raise OptionError(f"{state.folder} supervises another model of this name: [model] or its file of weights has changed; give a new --state")
-    reduced = reduce(policy, known["impossible"])
-    for remedy, reason in reduced.remedies.impossible.items():
+    impossible: dict[str, str] = known["impossible"]
+    reduced = reduce(policy, impossible)
+    for remedy, reason in impossible.items():
         if remedy in policy.remedies.prepare:
             say(f"no {remedy} for this model: {reason}")
     possible = ", ".join(reduced.remedies.prepare)
     say(f"remedies: {possible}" if possible else "this model is monitored; no remedy of the policy can mend it")
     limits, images = _sizes(folder, wanted.model.input)
-    return Subject(wanted.name, root, reduced, limits, images)
+    return Subject(wanted.name, root, reduced, impossible, limits, images)
 
 
 def reduce(policy: Policy, impossible: dict[str, str]) -> Policy:
@@ -101,7 +104,7 @@ def reduce(policy: Policy, impossible: dict[str, str]) -> Policy:
     stead = {"filter": "filter_pairs"}
     wanted = [stead.get(one, one) if one in impossible else one for one in policy.remedies.prepare]
     prepare = tuple(dict.fromkeys(one for one in wanted if one not in impossible))
-    remedies = msgspec.structs.replace(policy.remedies, prepare=prepare, impossible=impossible)
+    remedies = msgspec.structs.replace(policy.remedies, prepare=prepare)
     learns = any(one in LEARNS_FROM_LABELS for one in prepare)
     labels = policy.labels if learns or not impossible else msgspec.structs.replace(policy.labels, teaching=0)
     return msgspec.structs.replace(policy, remedies=remedies, labels=labels)

@@ -22,12 +22,12 @@ def load_monitor(detection: Detection, reference: str) -> Monitor:
     return Monitor(Reference.load(Path(reference)), run_length=detection.run_length, block=detection.block)
 
 
-def factories(deployment: str, policy: Policy) -> dict[str, Callable[[], Agent]]:
-    """How each agent begins, before its first message."""
+def factories(deployment: str, policy: Policy, impossible: Mapping[str, str] | None = None) -> dict[str, Callable[[], Agent]]:
+    """How each agent begins, before its first message; `impossible` are remedies that the model cannot have, with reasons."""
     return {
         Tracker.name: partial(Tracker, deployment, policy.detection.records_per_second),
         Checker.name: partial(Checker, deployment, policy, partial(load_monitor, policy.detection)),
-        Improver.name: partial(Improver, deployment, policy),
+        Improver.name: partial(Improver, deployment, policy, impossible or {}),
         Planner.name: partial(Planner, deployment, policy),
         Desk.name: partial(Desk, deployment),
     }

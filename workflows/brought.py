@@ -100,8 +100,8 @@ def _check(found: DeploymentFile, path: Path) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,34}", found.name):
         raise DeploymentFileError(f"{path}: name = {found.name!r}; expected up to 35 small letters, digits and dashes")
     if (model.torch is None) == (model.onnx is None):
-        found = "both torch and onnx" if model.torch else "neither torch nor onnx"
-        raise DeploymentFileError(f"{path}: [model] has {found}; expected one of them, "
+        which = "both torch and onnx" if model.torch else "neither torch nor onnx"
+        raise DeploymentFileError(f"{path}: [model] has {which}; expected one of them, "
                                   'such as torch = "net.py:build" or onnx = "model.onnx"')
     if model.onnx is not None and (model.weights or model.arguments):
         raise DeploymentFileError(f"{path}: [model] has weights or arguments beside onnx; an ONNX file brings its own weights, leave them out")

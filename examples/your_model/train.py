@@ -49,7 +49,8 @@ def main() -> None:
             optimizer.step()
     save_file(network.state_dict(), HERE / "net.safetensors")
     torch.onnx.export(
-        network.eval(), (shown[:2],), str(HERE / "net.onnx"), input_names=["x"], output_names=["y"], dynamo=False, dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
+        network.eval(), (shown[:2],), str(HERE / "net.onnx"), input_names=["x"], output_names=["y"], dynamo=False,
+        dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
     )
     print(f"wrote photos, net.safetensors and net.onnx into {HERE}")
 

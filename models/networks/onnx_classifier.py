@@ -254,7 +254,8 @@ def _picture(shape: tuple[int, int, int], opset: int) -> onnx.ModelProto:
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # see models.export
         torch.onnx.export(
-            Picture(*shape[1:]).eval(), (torch.rand(3, *shape),), str(Path(folder, NAME)), input_names=["images"], output_names=["early"], opset_version=opset,
+            Picture(*shape[1:]).eval(), (torch.rand(3, *shape),), str(Path(folder, NAME)),
+            input_names=["images"], output_names=["early"], opset_version=opset,
             dynamo=False, dynamic_axes={"images": {0: "n"}, "early": {0: "n"}},
         )
         return onnx.load(Path(folder, NAME))

@@ -57,5 +57,5 @@ def test_a_wrong_line_is_named(read, before, after, told):
 
 
 def test_a_file_that_is_not_there_is_asked_for(tmp_path):
-    with pytest.raises(DeploymentFileError, match="cannot be read .* give an existing TOML file with --deployment"):
+    with pytest.raises(DeploymentFileError, match=r"cannot be read .* give an existing TOML file with --deployment"):
         load_deployment(tmp_path / "none.toml")

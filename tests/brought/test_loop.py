@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from agents import subject as subjects
 from agents.in_process import InProcess
@@ -96,12 +96,12 @@ def test_a_brought_model_is_watched_mended_and_verified(place, tmp_path, model, 
         subject = subjects.of_file(wanted, POLICY, state, said.append, metrics.append)
         assert metrics[0]["accuracy_clean"] > 0.9
         assert any("latents come from the input of" in text and "48 wide" in text for text in said)
-        loop = InProcess(state, SCENARIO, policy=subject.policy, dataset=subject.name, root=subject.root)
+        loop = InProcess(state, SCENARIO, policy=subject.policy, dataset=subject.name, root=subject.root, impossible=subject.impossible)
         outcome = loop.run()
         assert (outcome["state"], outcome["failed_requests"]) == ("verified", 0)
         assert outcome["chosen"] in tried and outcome["after"] > outcome["as_is"] + 0.1
         assert {one.remedy for one in loop.ledger.messages(PrepareRemedy)} == tried
-        measured = [one for one in loop.ledger.messages(RemediesMeasured)]
+        measured = list(loop.ledger.messages(RemediesMeasured))
         assert failed <= set(measured[0].failed)
         if model is not TORCH:
             assert any("cannot be trained, and gives no gradients" in text for text in said)

@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(network, wrong, told):
 
 def test_a_network_without_a_linear_read_out_must_name_a_layer():
     convolutional = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(BroughtError, match="no linear layer with 4 outputs .* name one of its layers, whose output is taken: '0', '1'"):
+    with pytest.raises(BroughtError, match=r"no linear layer with 4 outputs .* name one of its layers, whose output is taken: '0', '1'"):
         bring(convolutional, NOWHERE, SHAPE, 4)
     assert bring(convolutional, NOWHERE, SHAPE, 4, latent="0")(torch.rand(2, *SHAPE)).latent.shape == (2, 8)
 
