@@ -24,7 +24,8 @@ BROUGHT = "brought.json"  # beside a brought pipeline: what it was made from, an
 RECORDS, IMAGES, FEWEST_IMAGES = 50_000, 10_000, 2_000
 IMAGE_BYTES = 1 << 28  # for the ring of images, where that holds enough of them
 LOADED = 24  # classifiers in the memory of the server at once: ten pipelines, most with a second one, and what onnxruntime adds
-LEARNS_FROM_LABELS = ("transfer", "simulate", "filter", "fine_tune", "retrain")
+STEAD = {"filter": "filter_pairs", "retrain": "refit"}  # what takes the place of a remedy that a model cannot have
+LEARNS_FROM_LABELS = ("transfer", "simulate", "filter", "fine_tune", "retrain", "refit")
 
 
 class Subject(NamedTuple):
@@ -38,6 +39,8 @@ class Subject(NamedTuple):
     limits: Limits
     images: int
     """How many images the server keeps."""
+    features: tuple[str, ...] = ()
+    """Names of the columns, where rows of a table are answered in place of images."""
 
     @property
     def first(self) -> str:
@@ -72,37 +75,37 @@ def of_file(wanted: DeploymentFile, policy: Policy, state: State, say: Callable[
     digest = _digest(wanted)
     if not (folder / MANIFEST).exists():
         metrics = first_pipeline(wanted, folder, name=name, root=root, say=say)
-        say("learning how known corruptions change these images, to name a drift by; once, some minutes for large images")
-        if not Likenesses(state.folder / LIKENESS, wanted.name, root).learn():
-            say("a drift will have no name here: the images are too large, or too few")
+        if wanted.model.features is None:
+            say("learning how known corruptions change these images, to name a drift by; once, some minutes for large images")
+            if not Likenesses(state.folder / LIKENESS, wanted.name, root).learn():
+                say("a drift will have no name here: the images are too large, or too few")
         (folder / BROUGHT).write_text(json.dumps({"model": digest, "impossible": metrics.pop("impossible")}), encoding="utf-8")
         log(metrics)
-        say(f"it is right on {metrics['accuracy_clean']:.1%} of held-out clean images; looked at in {metrics['seconds']:.0f} s")
+        say(f"it is right on {metrics['accuracy_clean']:.1%} of held-out clean data; looked at in {metrics['seconds']:.0f} s")
     known = json.loads((folder / BROUGHT).read_text(encoding="utf-8"))
     if known["model"] != digest:
         raise OptionError(f"{state.folder} supervises another model of this name: [model] or its file of weights has changed; give a new --state")
-    impossible: dict[str, str] = known["impossible"]
-    reduced = reduce(policy, impossible)
+    reduced = reduce(policy, known["impossible"])
+    asked = [*policy.remedies.prepare, *(STEAD[one] for one in policy.remedies.prepare if one in STEAD and one in known["impossible"])]
+    impossible: dict[str, str] = {one: known["impossible"][one] for one in asked if one in known["impossible"]}
     for remedy, reason in impossible.items():
-        if remedy in policy.remedies.prepare:
-            say(f"no {remedy} for this model: {reason}")
+        say(f"no {remedy} for this model: {reason}")
     possible = ", ".join(reduced.remedies.prepare)
     say(f"remedies: {possible}" if possible else "this model is monitored; no remedy of the policy can mend it")
-    limits, images = _sizes(folder, wanted.model.input)
-    return Subject(wanted.name, root, reduced, impossible, limits, images)
+    limits, images = _sizes(folder, wanted.model.shape)
+    return Subject(wanted.name, root, reduced, impossible, limits, images, wanted.model.features or ())
 
 
 def reduce(policy: Policy, impossible: dict[str, str]) -> Policy:
     """The policy without the remedies that a model cannot have; nobody is asked to teach where nothing learns from it.
 
-    A filter that cannot be learned through the classifier is replaced by one that is learned from pairs.
+    What cannot be learned through the classifier is replaced: a filter by one that is learned from pairs, retraining by the owner's code.
 
     >>> reduced = reduce(Policy(), {"recalibrate": "no batch norm", "filter": "no gradients"})
     >>> reduced.remedies.prepare
     ('simulate', 'filter_pairs', 'fine_tune', 'retrain')
     """
-    stead = {"filter": "filter_pairs"}
-    wanted = [stead.get(one, one) if one in impossible else one for one in policy.remedies.prepare]
+    wanted = [STEAD.get(one, one) if one in impossible else one for one in policy.remedies.prepare]
     prepare = tuple(dict.fromkeys(one for one in wanted if one not in impossible))
     remedies = msgspec.structs.replace(policy.remedies, prepare=prepare)
     learns = any(one in LEARNS_FROM_LABELS for one in prepare)

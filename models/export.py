@@ -57,7 +57,8 @@ def save_pipeline(
     written = tuple(_save_route(folder, number, route, classifier, images) for number, route in enumerate(routes, 1))
     reference.save(folder / "reference.npz")
     manifest = write_manifest(
-        folder, name=name, version=version, input=classifier.shape, classes=classes, routes=written, parent=parent, remedy=remedy
+        folder, name=name, version=version, input=classifier.shape, classes=classes, routes=written, parent=parent, remedy=remedy,
+        features=classifier.features,
     )
     _check_parity(folder, Modules(classifier, routes), images)
     return manifest

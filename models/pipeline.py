@@ -93,6 +93,8 @@ class Manifest:
     files: Mapping[str, str]
     parent: str | None
     remedy: str | None
+    features: tuple[str, ...] | None = None
+    """Names of the columns where it answers rows of a table: images of shape (features, 1, 1), of any finite numbers."""
 
     @classmethod
     def parse(cls, text: bytes) -> "Manifest":
@@ -103,12 +105,15 @@ class Manifest:
             raise PipelineError(f"{MANIFEST} is not JSON ({error}); write it with models.pipeline.write_manifest(folder, ...)") from error
         data = _with_routes(data)
         known = {field.name for field in fields(cls)}
+        if isinstance(data, dict):
+            data.setdefault("features", None)
         if not isinstance(data, dict) or set(data) != known:
             got = set(data) if isinstance(data, dict) else set()
             wrong = f"missing keys {sorted(known - got)}, unknown keys {sorted(got - known)}"
             raise PipelineError(f"{MANIFEST}: {wrong}; expected {sorted(known)}")
         parsed = {"input": _shape(data["input"]), "classes": _classes(data["classes"]), "routes": _routes(data["routes"])}
-        manifest = cls(**{**data, **parsed})
+        features = _features(data["features"], parsed["input"])
+        manifest = cls(**{**data, **parsed, "features": features})
         manifest._check()
         return manifest
 
@@ -299,6 +304,7 @@ def write_manifest(
     reference: str = "reference.npz",
     parent: str | None = None,
     remedy: str | None = None,
+    features: tuple[str, ...] | None = None,
 ) -> Manifest:
     """Write `manifest.json` over the files already in `folder`, computing their digests; atomic. Raises `PipelineError`.
 
@@ -313,9 +319,10 @@ def write_manifest(
     manifest = Manifest(
         name=name, version=version, input=_shape(input), classes=_classes(classes), classifier=classifier, routes=routes,
         reference=reference, files=digests, parent=parent, remedy=remedy,
+        features=_features(features, input),
     )  # fmt: skip
     manifest._check()  # noqa: SLF001 - same module
-    text = json.dumps(asdict(manifest), indent=1)
+    text = json.dumps({key: value for key, value in asdict(manifest).items() if key != "features" or value is not None}, indent=1)
     draft = folder / f".{MANIFEST}.{os.getpid()}"
     draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
@@ -377,6 +384,14 @@ def _routes(value: object) -> tuple[Route, ...]:
     if not isinstance(value, list) or not all(isinstance(one, dict) and set(one) == known for one in value):
         raise PipelineError(f"{MANIFEST}: routes is {value!r}; expected a list (perhaps empty) of objects with the keys {sorted(known)}")
     return tuple(Route(**one) for one in value)
+
+
+def _features(value: object, shape: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value) and shape == (len(value), 1, 1):
+        return tuple(value)
+    raise PipelineError(f"{MANIFEST}: features is {value!r} and input {shape!r}; expected as many names as channels, and images of 1x1 pixel")
 
 
 def _shape(value: object) -> tuple[int, int, int]:

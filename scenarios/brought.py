@@ -20,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.errors import DataError
+from scenarios.rows import read_rows
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
-Part = tuple[Images, Labels, tuple[str, ...] | None]
+Part = tuple[NDArray[Any], Labels, tuple[str, ...] | None]
 
 ABOUT = "about.json"
+DRIFTED = "drifted"
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 LEAST_TRAIN, LEAST_HELD_OUT = 200, 100
 """Fewest images: what a corruption is learned on, and what p-values are counted against (one half) and traffic is drawn from (the other)."""
@@ -34,18 +36,22 @@ LEAST_TRAIN, LEAST_HELD_OUT = 200, 100
 class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where clean data is: `train` and `held_out` (folders or npz files), or the name of a `torchvision` data set in `root`.
 
-    Of more than `most` images of a split, so many are drawn at random.
+    Of more than `most` images of a split, so many are drawn at random. `drifted`, in the form of the others, is what scenarios name as the
+    corruption "drifted"; `label` is the column of the labels in CSV files.
     """
 
     train: str | None = None
     held_out: str | None = None
     torchvision: str | None = None
     root: str = "."
+    drifted: str | None = None
+    label: str = "label"
     most: int = 20_000
 
 
 def gather(
-    data: Brought, folder: Path, into: Path, shape: tuple[int, int, int], classes: Sequence[str] | None, say: Callable[[str], object]
+    data: Brought, folder: Path, into: Path, shape: tuple[int, int, int], classes: Sequence[str] | None, say: Callable[[str], object],
+    features: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """Read the images once, resize them to `shape` (channels, height, width), keep them in `into`; returns the names of the classes.
 
@@ -53,20 +59,23 @@ def gather(
     ----------
     folder : that relative paths start from.
     classes : in the order of the model's outputs; None takes the names that the data has, in their order.
+    features : names of the columns, where the data are rows of a table (`scenarios.rows`); `shape` then is (features, 1, 1).
 
     Raises
     ------
     DataError
         Something is missing, damaged, too little, or does not fit `classes`.
     """
-    wanted = {"data": msgspec.to_builtins(data), "shape": list(shape), "classes": list(classes) if classes else None}
+    wanted = {
+        "data": msgspec.to_builtins(data), "shape": list(shape), "classes": list(classes) if classes else None, "features": list(features or []),
+    }
     about = into / ABOUT
     if about.exists():
         known = json.loads(about.read_text(encoding="utf-8"))
         if known["wanted"] != wanted:
             raise DataError(f"{into} was read from other data, or for another input; give a new folder with --state")
         return tuple(known["classes"])
-    (images, labels, names), (held, truth, others) = _read(data, folder, shape, classes)
+    (images, labels, names), (held, truth, others) = _read(data, folder, shape, classes, features)
     names = tuple(classes) if classes else names
     if names is None:
         raise DataError("the data does not name its classes; write them down in the order of the model's outputs: classes = [\"cat\", \"dog\"]")
@@ -82,8 +91,13 @@ def gather(
     into.mkdir(parents=True, exist_ok=True)
     for split, pair in (("train", (images, labels)), ("calibration", (held[first], truth[first])), ("test", (held[second], truth[second]))):
         np.savez(into / f"{split}.npz", images=pair[0], labels=pair[1])
+    if data.drifted is not None:
+        drifted, shown, _ = _place(folder / Path(data.drifted).expanduser(), shape, names, data, features)
+        np.savez(into / f"{DRIFTED}.npz", images=drifted, labels=shown)
     about.write_text(json.dumps({"wanted": wanted, "classes": names}), encoding="utf-8")
-    say(f"read {len(labels)} images that the model learned from and {len(truth)} that it never saw, of {len(names)} classes, at {_size(shape)}")
+    what = "rows" if features is not None else "images"
+    seen = f"{len(labels)} {what} that the model learned from and {len(truth)} that it never saw"
+    say(f"read {seen}, of {len(names)} classes, {_size(shape, features)}")
     return names
 
 
@@ -93,7 +107,7 @@ def kept(name: str, root: Path) -> Path | None:
     return folder if (folder / ABOUT).is_file() else None
 
 
-def load_kept(folder: Path, split: str) -> tuple[Images, Labels, tuple[str, ...]]:
+def load_kept(folder: Path, split: str) -> tuple[NDArray[Any], Labels, tuple[str, ...]]:
     """One split of what `gather` kept: images, labels and the names of the classes. Raises DataError."""
     try:
         names = tuple(json.loads((folder / ABOUT).read_text(encoding="utf-8"))["classes"])
@@ -103,7 +117,9 @@ def load_kept(folder: Path, split: str) -> tuple[Images, Labels, tuple[str, ...]
         raise DataError(f"{folder} is damaged ({error}); remove it, and it is read anew from your data") from error
 
 
-def _read(data: Brought, folder: Path, shape: tuple[int, int, int], classes: Sequence[str] | None) -> tuple[Part, Part]:
+def _read(
+    data: Brought, folder: Path, shape: tuple[int, int, int], classes: Sequence[str] | None, features: Sequence[str] | None
+) -> tuple[Part, Part]:
     if data.torchvision is not None:
         if data.train or data.held_out:
             raise DataError("[data] has torchvision beside train or held_out; give either the name of a data set of torchvision, or two places")
@@ -111,11 +127,16 @@ def _read(data: Brought, folder: Path, shape: tuple[int, int, int], classes: Seq
         return _torchvision(data.torchvision, root, shape, data.most, train=True), _torchvision(data.torchvision, root, shape, data.most, train=False)
     if not data.train or not data.held_out:
         raise DataError('[data] needs train (what the model learned from) and held_out (what it never saw), or torchvision = "NAME"')
-    train, held_out = (_place(folder / Path(one).expanduser(), shape, classes, data.most) for one in (data.train, data.held_out))
+    train, held_out = (_place(folder / Path(one).expanduser(), shape, classes, data, features) for one in (data.train, data.held_out))
     return train, held_out
 
 
-def _place(path: Path, shape: tuple[int, int, int], classes: Sequence[str] | None, most: int) -> Part:
+def _place(path: Path, shape: tuple[int, int, int], classes: Sequence[str] | None, data: Brought, features: Sequence[str] | None) -> Part:
+    most = data.most
+    if features is not None:
+        rows, labels, names = read_rows(path, features, data.label, classes)
+        chosen = _some(len(rows), most)
+        return rows[chosen], labels[chosen], names
     if path.is_dir():
         return _folder(path, shape, classes, most)
     if path.suffix == ".npz" and path.is_file():
@@ -215,5 +236,7 @@ def _fitted(image: Any, shape: tuple[int, int, int]) -> Images:
     return np.asarray(image if image.size == (width, height) else image.resize((width, height), 2), np.uint8)  # 2: bilinear
 
 
-def _size(shape: tuple[int, int, int]) -> str:
-    return f"{shape[1]}x{shape[2]} pixels in {'grey' if shape[0] == 1 else 'colour'}"
+def _size(shape: tuple[int, int, int], features: Sequence[str] | None) -> str:
+    if features is not None:
+        return f"rows of {len(features)} features"
+    return f"at {shape[1]}x{shape[2]} pixels in {'grey' if shape[0] == 1 else 'colour'}"

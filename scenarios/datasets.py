@@ -130,14 +130,21 @@ def shared_data() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def to_float(images: Images) -> NDArray[np.float32]:
+def to_float(images: Images | NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn images at rest into a network's input: float32 in [0, 1], [n, 1, h, w] for grey and [n, 3, h, w] for colour.
 
     >>> to_float(np.full((2, 28, 28), 255, np.uint8)).shape
     (2, 1, 28, 28)
     >>> to_float(np.zeros((2, 20, 36, 3), np.uint8)).shape
     (2, 3, 20, 36)
+
+    Rows of a table, float32 [n, features], are images of as many channels and one pixel:
+
+    >>> to_float(np.zeros((2, 7), np.float32)).shape
+    (2, 7, 1, 1)
     """
+    if images.dtype == np.float32 and images.ndim == 2:  # rows of a table, which have no range
+        return np.ascontiguousarray(images, np.float32)[:, :, None, None]
     if images.dtype != np.uint8 or images.ndim not in {3, 4} or (images.ndim == 4 and images.shape[3] != 3):
         msg = f"Expected uint8 images [n, h, w] or [n, h, w, 3]; got {images.dtype} {list(images.shape)}."
         raise ValueError(msg)

@@ -34,16 +34,27 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     `torch`: a torch module or what makes one, "file.py:name" or "package.module:name", called with `arguments`; `weights`: its state dict,
     safetensors or a file of torch. `onnx`: a file instead of both. `input`: channels, height and width. `mean`, `std`: of each channel in
     [0, 1], where the model wants images normalised. `latent`: the layer (of an ONNX file: the value) whose output is watched, or "auto".
+
+    Instead of images an ONNX file may take rows of a table: `features` names its columns, with their units, and `refit` the code that
+    trains it anew, "file.py:name", called with rows and labels; it returns an ONNX model.
     """
 
     torch: str | None = None
     arguments: dict[str, Any] = {}
     weights: str | None = None
     onnx: str | None = None
-    input: tuple[int, int, int]
+    input: tuple[int, int, int] | None = None
+    features: tuple[str, ...] | None = None
+    refit: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     latent: str = "auto"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width; a row of f features counts as (f, 1, 1)."""
+        assert self.input is not None or self.features is not None  # as load_deployment has checked
+        return self.input if self.input is not None else (len(self.features or ()), 1, 1)
 
 
 class DeploymentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -105,10 +116,27 @@ def _check(found: DeploymentFile, path: Path) -> None:
                                   'such as torch = "net.py:build" or onnx = "model.onnx"')
     if model.onnx is not None and (model.weights or model.arguments):
         raise DeploymentFileError(f"{path}: [model] has weights or arguments beside onnx; an ONNX file brings its own weights, leave them out")
+    _check_input(model, path)
+    if found.classes is not None and (len(found.classes) < 2 or len(set(found.classes)) < len(found.classes)):
+        wanted = "two or more different names, in the order of the model's outputs"
+        raise DeploymentFileError(f"{path}: classes = {list(found.classes)}; expected {wanted}")
+
+
+def _check_input(model: Model, path: Path) -> None:
+    if (model.input is None) == (model.features is None):
+        which = "both input and features" if model.input else "neither input nor features"
+        raise DeploymentFileError(f"{path}: [model] has {which}; expected input = [channels, height, width] for images, "
+                                  'or features = ["age (years)", ...] for rows of a table')
+    if model.features is not None:
+        if model.onnx is None or model.mean or model.std:
+            raise DeploymentFileError(f"{path}: [model] features are of an ONNX file that takes rows as they are; give onnx, without mean and std")
+        if not model.features or len(set(model.features)) < len(model.features):
+            raise DeploymentFileError(f"{path}: [model] features = {list(model.features)}; expected different names, one for each column")
+        return
+    if model.refit is not None:
+        raise DeploymentFileError(f"{path}: [model] refit is for rows of a table; models for images are trained by the remedies themselves")
+    assert model.input is not None
     channels, height, width = model.input
     if channels not in (1, 3) or min(height, width) < 8:
         wanted = "[channels, height, width], 1 or 3 channels and at least 8x8 pixels"
         raise DeploymentFileError(f"{path}: [model] input = {list(model.input)}; expected {wanted}")
-    if found.classes is not None and (len(found.classes) < 2 or len(set(found.classes)) < len(found.classes)):
-        wanted = "two or more different names, in the order of the model's outputs"
-        raise DeploymentFileError(f"{path}: classes = {list(found.classes)}; expected {wanted}")

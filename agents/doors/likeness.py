@@ -64,8 +64,10 @@ class Likenesses:
 
     def _learned(self) -> Resemblance | None:
         images = load(self._dataset, "train", self._root).images[:FIT]
+        if images.ndim == 2 or len(images) < FEWEST:  # rows of a table have no catalogue
+            return None
         pixels = images.shape[1] * images.shape[2]
-        if len(images) < FEWEST or pixels > LARGEST:
+        if pixels > LARGEST:
             return None
         images = images[: max(FEWEST, FIT * FAST // pixels)] if pixels > FAST else images
         known = corruptions_for(images)

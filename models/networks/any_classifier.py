@@ -28,10 +28,12 @@ class AnyClassifier(nn.Module):
     ----------
     shape : channels, height and width of its images.
     classes : number of classes.
+    features : names of what it takes, where that is rows of a table, in place of images; a row of f features is an image of shape (f, 1, 1).
     differentiable : whether gradients pass through it, and its weights may be trained.
     """
 
     differentiable: ClassVar[bool] = True
+    features: tuple[str, ...] | None = None
     shape: tuple[int, int, int]
     classes: int
 

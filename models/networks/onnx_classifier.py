@@ -6,11 +6,13 @@ led out of it, and the features of the picture are computed beside it. The graph
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
@@ -22,13 +24,15 @@ from torch import Tensor, nn
 from models.networks.any_classifier import AnyClassifier, Answer
 from models.networks.brought import AUTO, WIDEST, BroughtError, Latent
 from models.networks.picture import Picture
+from models.networks.source import Source
 from models.pipeline import TAIL, session
 
 NAME = "picture.onnx"
 MARK = "scanflow.brought"  # key in the file's metadata
 NET, LOOK = "net/", "look/"  # before the names of the brought graph, and of the features of the picture
 OLDEST, NEWEST = 11, 20  # operator sets that the picture's features can be written for at once; they are converted to newer ones
-PASSED = ("Softmax", "LogSoftmax", "Add", "Identity", "Cast", "Flatten", "Squeeze", "Reshape", "Dropout", "Clip")
+PASSED = ("Softmax", "LogSoftmax", "Add", "Identity", "Cast", "Flatten", "Squeeze", "Reshape", "Dropout", "Clip", "Normalizer")
+PRODUCTS = ("Gemm", "MatMul", "LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier")
 TINY = 1e-7
 
 Floats = NDArray[np.float32]
@@ -50,6 +54,10 @@ class OnnxClassifier(AnyClassifier):
         dims = self._session.get_inputs()[0].shape[1:]
         self.shape = (int(dims[0]), int(dims[1]), int(dims[2]))
         self.classes = int(self._session.get_outputs()[0].shape[1])
+        about = json.loads(self._session.get_modelmeta().custom_metadata_map[MARK])
+        self.latent: str = about["latent"]
+        self.features = tuple(about["features"]) if about["features"] else None
+        self.refit = Source(**about["refit"]) if about["refit"] else None
 
     @cached_property
     def _session(self) -> Any:
@@ -68,6 +76,45 @@ class OnnxClassifier(AnyClassifier):
 
     def save(self, path: Path) -> None:
         path.with_suffix(".onnx").write_bytes(self.content)
+
+
+def speak_rows(
+    model: onnx.ModelProto, features: Sequence[str], classes: int, *, latent: str = AUTO, refit: Source | None = None
+) -> tuple[OnnxClassifier, Latent, bool]:
+    """As `speak`, for a model that takes rows of a table, float32 [n, features], such as a scikit-learn pipeline.
+
+    The early features are the row itself; the latents of "auto" go into the last matrix product, linear model, support vectors or trees, and
+    where none of these leads to the answer they are the row, too.
+
+    Parameters
+    ----------
+    features : names of the columns, with their units.
+    refit : what trains the model anew.
+
+    Raises
+    ------
+    BroughtError
+        As `speak`.
+    """
+    shape = (len(features), 1, 1)
+    graph = compose.add_prefix(_any_batch(_without_maps(model)), NET)
+    _rows_in_front(graph, len(features))
+    answer, probabilities = _answer(graph, shape, classes)
+    if latent != AUTO:
+        place = NET + latent
+        if place not in [name for node in graph.graph.node for name in node.output]:
+            raise BroughtError(f'the graph has no value {latent!r}; write latent = "auto"')
+    else:
+        try:
+            place = _before_last_product(graph, answer)
+        except BroughtError:
+            place = "images"
+    width = _lead_out(graph, answer, place, shape, classes, probabilities=probabilities)
+    graph.graph.node.append(helper.make_node("Flatten", ["images"], ["early"]))
+    _early_second(graph, len(features))
+    content = _marked(graph, latent, features, refit)
+    where = Latent("row" if place == "images" else place.removeprefix(NET), "input" if latent == AUTO else "output", width)
+    return OnnxClassifier(content), where, probabilities
 
 
 def is_onnx_classifier(path: Path) -> bool:
@@ -107,7 +154,8 @@ def speak(
         some = ", ".join(repr(name.removeprefix(NET)) for name in known[-12:])
         raise BroughtError(f'the graph has no value {latent!r}; its last ones are {some}. Or write latent = "auto"')
     width = _lead_out(graph, answer, place, shape, classes, probabilities=probabilities)
-    content = _with_picture(graph, shape)
+    _with_picture(graph, shape)
+    content = _marked(graph, latent)
     return OnnxClassifier(content), Latent(place.removeprefix(NET), side, width), probabilities  # type: ignore[arg-type]
 
 
@@ -174,7 +222,7 @@ def _before_last_product(model: onnx.ModelProto, answer: str) -> str:
     at = answer
     while (node := made.get(at)) is not None:
         given = [name for name in node.input if name and name not in weights]
-        if node.op_type in {"Gemm", "MatMul"}:
+        if node.op_type in PRODUCTS:
             return given[0]
         if node.op_type not in PASSED or not given:
             break
@@ -225,8 +273,8 @@ def _lead_out(model: onnx.ModelProto, answer: str, place: str, shape: tuple[int,
     return width
 
 
-def _with_picture(model: onnx.ModelProto, shape: tuple[int, int, int]) -> bytes:
-    """The file's content with the features of the picture as its second output."""
+def _with_picture(model: onnx.ModelProto, shape: tuple[int, int, int]) -> None:
+    """Compute the features of the picture beside the graph, as its second output."""
     opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
     if opset < OLDEST:
         raise BroughtError(f"the file is written for operator set {opset}; convert it to {OLDEST} or newer with onnx.version_converter")
@@ -240,14 +288,55 @@ def _with_picture(model: onnx.ModelProto, shape: tuple[int, int, int]) -> bytes:
     graph.node.extend(picture.graph.node)
     graph.initializer.extend(picture.graph.initializer)
     graph.node.append(helper.make_node("Identity", [f"{LOOK}early"], ["early"]))
-    logits, latent = graph.output
-    early = helper.make_tensor_value_info("early", TensorProto.FLOAT, ["n", 12 * shape[0] + 22])
-    outputs = [one.SerializeToString() for one in (logits, early, latent)]
-    del graph.output[:]
-    graph.output.extend([onnx.ValueInfoProto.FromString(one) for one in outputs])
+    _early_second(model, 12 * shape[0] + 22)
     model.ir_version = max(model.ir_version, picture.ir_version)
-    helper.set_model_props(model, {MARK: "1"})
+
+
+def _early_second(model: onnx.ModelProto, width: int) -> None:
+    """Make `early` the output between logits and latent."""
+    logits, latent = model.graph.output
+    early = helper.make_tensor_value_info("early", TensorProto.FLOAT, ["n", width])
+    outputs = [one.SerializeToString() for one in (logits, early, latent)]
+    del model.graph.output[:]
+    model.graph.output.extend([onnx.ValueInfoProto.FromString(one) for one in outputs])
+
+
+def _marked(model: onnx.ModelProto, latent: str, features: Sequence[str] = (), refit: Source | None = None) -> bytes:
+    """The file's content, with what is known of the model in its metadata."""
+    helper.set_model_props(model, {MARK: json.dumps({"latent": latent, "features": list(features), "refit": msgspec.to_builtins(refit)})})
     return bytes(model.SerializeToString())
+
+
+def _without_maps(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which probabilities are a matrix: converters of scikit-learn make maps of them by default."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    maps = {node.output[0]: node.input[0] for node in copy.graph.node if node.op_type == "ZipMap"}
+    outputs = [
+        helper.make_tensor_value_info(maps[one.name], TensorProto.FLOAT, None) if one.name in maps else one for one in copy.graph.output
+    ]
+    kept = [node for node in copy.graph.node if node.op_type != "ZipMap"]
+    saved = [one.SerializeToString() for one in outputs], [one.SerializeToString() for one in kept]
+    del copy.graph.output[:], copy.graph.node[:]
+    copy.graph.output.extend([onnx.ValueInfoProto.FromString(one) for one in saved[0]])
+    copy.graph.node.extend([onnx.NodeProto.FromString(one) for one in saved[1]])
+    return copy
+
+
+def _rows_in_front(model: onnx.ModelProto, count: int) -> None:
+    """Let the graph begin with rows as images [n, features, 1, 1]."""
+    graph, old = model.graph, model.graph.input[0]
+    dims = [dim.dim_value or None for dim in old.type.tensor_type.shape.dim]
+    if len(dims) != 2 or dims[1] not in (None, count):
+        raise BroughtError(f"the graph takes {dims} and there are {count} features; expected one matrix of rows, [n, {count}]")
+    nodes = [
+        helper.make_node("Flatten", ["images"], ["rows"]),
+        helper.make_node("Cast", ["rows"], [old.name], to=old.type.tensor_type.elem_type),
+    ]
+    for node in reversed(nodes):
+        graph.node.insert(0, node)
+    del graph.input[:]
+    graph.input.append(helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", count, 1, 1]))
 
 
 def _picture(shape: tuple[int, int, int], opset: int) -> onnx.ModelProto:

@@ -43,12 +43,7 @@ class Source(msgspec.Struct, frozen=True):
         SourceError
             The file, the module or the name is missing, the code fails, or it makes something else than a torch module.
         """
-        place, colon, name = self.entry.rpartition(":")
-        if not colon or not name.isidentifier():
-            raise SourceError(f"{self.entry!r} names no network; write 'file.py:name' or 'package.module:name', such as 'net.py:build'")
-        found = getattr(self._module(place), name, None)
-        if found is None:
-            raise SourceError(f"{place} has no {name!r}; name a torch module in it, or a function that returns one")
+        found = self.find()
         if isinstance(found, nn.Module) and not self.arguments:
             return found
         if not callable(found) or isinstance(found, nn.Module):
@@ -60,6 +55,16 @@ class Source(msgspec.Struct, frozen=True):
         if not isinstance(network, nn.Module):
             raise SourceError(f"{self.entry} returns a {type(network).__name__}; expected a torch.nn.Module")
         return network
+
+    def find(self) -> Any:
+        """Import the code and return what the entry names. Raises `SourceError`."""
+        place, colon, name = self.entry.rpartition(":")
+        if not colon or not name.isidentifier():
+            raise SourceError(f"{self.entry!r} names no code; write 'file.py:name' or 'package.module:name', such as 'net.py:build'")
+        found = getattr(self._module(place), name, None)
+        if found is None:
+            raise SourceError(f"{place} has no {name!r}; name something that is in it")
+        return found
 
     def _module(self, place: str) -> ModuleType:
         try:

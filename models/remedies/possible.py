@@ -16,8 +16,14 @@ def impossible(classifier: AnyClassifier) -> dict[str, str]:
     """
     reasons: dict[str, str] = {}
     _, height, width = classifier.shape
+    if classifier.features is not None:
+        reasons |= dict.fromkeys((*TRAINED, "filter", "filter_pairs"), "it is for images, and this model takes rows of a table")
+        if getattr(classifier, "refit", None) is None:
+            reasons["refit"] = "it calls code of the model's owner, and the deployment file names none as refit"
+        return reasons
     if not classifier.differentiable:
         reasons |= dict.fromkeys(TRAINED, "it changes weights, and an ONNX file without its torch source has none that can be trained")
+        reasons["refit"] = "it calls code of the owner of a model for rows of a table, and this one is for images"
         reasons["filter"] = "it is learned by gradients through the classifier, and an ONNX file gives none; filter_pairs needs none"
     elif not norms_of(classifier):
         reasons["recalibrate"] = NO_NORMS

@@ -101,7 +101,7 @@ def test_a_network_with_one_output_is_told_how_to_have_two():
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ("net.py", "names no network; write 'file.py:name'"),
+        ("net.py", "names no code; write 'file.py:name'"),
         ("nets.py:build", "there is no file .*nets.py"),
         ("net.py:make", "net.py has no 'make'"),
         ("net.py:nothing", "returns a int; expected a torch.nn.Module"),

@@ -102,4 +102,4 @@ def test_its_pipeline_has_no_weights_beside_it_and_comes_back_as_what_it_is(netw
     np.testing.assert_allclose(Pipeline.load(folder).run(images).logits, network(torch.tensor(images)).detach().numpy(), rtol=1e-4, atol=1e-5)
     back = load_modules(folder).classifier
     assert not list(folder.glob("*.safetensors")) and not back.differentiable and back.shape == SHAPE
-    assert {"filter", "fine_tune", "retrain", "recalibrate", "simulate", "transfer"} == impossible(back).keys()
+    assert {"filter", "fine_tune", "retrain", "recalibrate", "simulate", "transfer", "refit"} == impossible(back).keys()

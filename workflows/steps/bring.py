@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from models.export import ExportError, save_pipeline
 from models.networks.any_classifier import AnyClassifier
 from models.networks.brought import BroughtError, Latent, bring
-from models.networks.onnx_classifier import speak
+from models.networks.onnx_classifier import speak, speak_rows
 from models.networks.source import Source, SourceError
 from models.remedies.possible import impossible
 from models.training import make_reference
@@ -36,7 +36,7 @@ class BringError(ValueError):
 
 def gather_data(wanted: DeploymentFile, root: Path, say: Callable[[str], object]) -> tuple[str, ...]:
     """Read the data that a deployment file names into `root`; returns the names of the classes. Raises `scenarios.errors.DataError`."""
-    return brought.gather(wanted.data, Path(wanted.folder), root / wanted.name, wanted.model.input, wanted.classes, say)
+    return brought.gather(wanted.data, Path(wanted.folder), root / wanted.name, wanted.model.shape, wanted.classes, say, wanted.model.features)
 
 
 def bring_model(wanted: DeploymentFile, classes: int, say: Callable[[str], object]) -> AnyClassifier:
@@ -45,6 +45,7 @@ def bring_model(wanted: DeploymentFile, classes: int, say: Callable[[str], objec
     if model.onnx is not None:
         return _bring_onnx(wanted, Path(wanted.folder) / model.onnx, classes, say)
     assert model.torch is not None
+    assert model.input is not None
     source = Source(model.torch, wanted.folder, model.arguments)
     try:
         network = source.build()
@@ -66,11 +67,18 @@ def _bring_onnx(wanted: DeploymentFile, path: Path, classes: int, say: Callable[
     except Exception as error:  # of the library beneath, which has no types
         raise BringError(f"[model] {path} is no ONNX file that can be read: {str(error)[:300]}") from error
     try:
-        classifier, latent, probabilities = speak(graph, model.input, classes, mean=model.mean, std=model.std, latent=model.latent)
-    except BroughtError as error:
+        if model.features is not None:
+            refit = Source(model.refit, wanted.folder) if model.refit else None
+            if refit is not None:
+                refit.find()  # that it is there is seen now, not when it is needed
+            classifier, latent, probabilities = speak_rows(graph, model.features, classes, latent=model.latent, refit=refit)
+        else:
+            classifier, latent, probabilities = speak(graph, model.shape, classes, mean=model.mean, std=model.std, latent=model.latent)
+    except (BroughtError, SourceError) as error:
         raise BringError(f"[model] {path.name}: {error}") from error
     _tell(latent, probabilities=probabilities, say=say)
-    say("an ONNX file cannot be trained, and gives no gradients: it is monitored, and mended by filters that are learned without it")
+    if model.features is None:
+        say("an ONNX file cannot be trained, and gives no gradients: it is monitored, and mended by filters that are learned without it")
     return classifier
 
 
@@ -103,7 +111,7 @@ def first_pipeline(wanted: DeploymentFile, folder: Path, *, name: str, root: Pat
             f"the model is right on {reference.clean_accuracy:.1%} of held_out, hardly better than guessing among {len(classes)} classes; "
             "are the classes in the order of its outputs, its weights loaded, and mean and std those that it was trained with?"
         )
-    if math.prod(training.images.shape[1:3]) <= LARGEST_DIRECTED:
+    if math.prod(wanted.model.shape[1:]) <= LARGEST_DIRECTED:
         reference = make_reference(classifier, *clean, corruptions=corruptions_for(training.images))
     try:
         save_pipeline(folder, classifier, reference=reference, name=name, version=name, classes=classes)
