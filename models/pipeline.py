@@ -103,17 +103,14 @@ class Manifest:
             data = json.loads(text)
         except ValueError as error:
             raise PipelineError(f"{MANIFEST} is not JSON ({error}); write it with models.pipeline.write_manifest(folder, ...)") from error
-        data = _with_routes(data)
+        data = _with_routes({"features": None} | data if isinstance(data, dict) else data)
         known = {field.name for field in fields(cls)}
-        if isinstance(data, dict):
-            data.setdefault("features", None)
         if not isinstance(data, dict) or set(data) != known:
             got = set(data) if isinstance(data, dict) else set()
             wrong = f"missing keys {sorted(known - got)}, unknown keys {sorted(got - known)}"
             raise PipelineError(f"{MANIFEST}: {wrong}; expected {sorted(known)}")
         parsed = {"input": _shape(data["input"]), "classes": _classes(data["classes"]), "routes": _routes(data["routes"])}
-        features = _features(data["features"], parsed["input"])
-        manifest = cls(**{**data, **parsed, "features": features})
+        manifest = cls(**{**data, **parsed, "features": _features(data["features"], parsed["input"])})
         manifest._check()
         return manifest
 
@@ -295,16 +292,13 @@ def read_files(folder: Path | str) -> dict[str, bytes]:
 def write_manifest(
     folder: Path | str,
     *,
-    name: str,
-    version: str,
+    name: str, version: str,
     input: tuple[int, int, int],  # noqa: A002 - the manifest's own key
     classes: tuple[str, ...],
     classifier: str = "classifier.onnx",
     routes: tuple[Route, ...] = (),
     reference: str = "reference.npz",
-    parent: str | None = None,
-    remedy: str | None = None,
-    features: tuple[str, ...] | None = None,
+    parent: str | None = None, remedy: str | None = None, features: tuple[str, ...] | None = None,
 ) -> Manifest:
     """Write `manifest.json` over the files already in `folder`, computing their digests; atomic. Raises `PipelineError`.
 
@@ -318,8 +312,7 @@ def write_manifest(
             raise PipelineError(f"write {folder / file} before its manifest ({error.strerror})") from error
     manifest = Manifest(
         name=name, version=version, input=_shape(input), classes=_classes(classes), classifier=classifier, routes=routes,
-        reference=reference, files=digests, parent=parent, remedy=remedy,
-        features=_features(features, input),
+        reference=reference, files=digests, parent=parent, remedy=remedy, features=_features(features, input),
     )  # fmt: skip
     manifest._check()  # noqa: SLF001 - same module
     text = json.dumps({key: value for key, value in asdict(manifest).items() if key != "features" or value is not None}, indent=1)
