@@ -73,7 +73,7 @@ def of_file(wanted: DeploymentFile, policy: Policy, state: State, say: Callable[
     folder = state.pipeline(name)
     gather_data(wanted, root, say)
     digest = _digest(wanted)
-    if not (folder / MANIFEST).exists():
+    if not (folder / BROUGHT).exists():  # written last
         metrics = first_pipeline(wanted, folder, name=name, root=root, say=say)
         if wanted.model.features is None:
             say("learning how known corruptions change these images, to name a drift by; once, some minutes for large images")

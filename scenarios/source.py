@@ -37,11 +37,15 @@ class Source:
         self.dataset, self.root, self.pool = dataset, root, dict(pool or {})
         test = load(dataset, "test", root)
         self.classes = test.classes
-        self.pool |= _drifted(dataset, root)
+        self._own = root is not None and brought.kept(dataset, root) is not None
+        self.pool |= _drifted(dataset, root) if self._own else {}
         self.stream, self.fresh = (test.images[0::2], test.labels[0::2]), (test.images[1::2], test.labels[1::2])
 
     def check(self, segment: Segment) -> None:
         """Raise ScenarioError if the segment's corruption is none for images such as these, so that nobody learns of it halfway."""
+        if segment.unknown_class is not None and self._own and (self.stream[0].ndim == 2 or segment.unknown_class != "letters"):
+            msg = f"{self.dataset} is data that somebody brought; only letters can be their unknown class, and that only of images."
+            raise ScenarioError(msg)
         if segment.kind in {"clean", "unknown class"} or segment.corruption in self.pool:
             return
         if segment.corruption == brought.DRIFTED:

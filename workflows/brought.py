@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from scenarios import brought
+from scenarios.datasets import DATASETS
 
 
 class DeploymentFileError(ValueError):
@@ -110,6 +111,8 @@ def _check(found: DeploymentFile, path: Path) -> None:
     model = found.model
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,34}", found.name):
         raise DeploymentFileError(f"{path}: name = {found.name!r}; expected up to 35 small letters, digits and dashes")
+    if found.name in DATASETS:
+        raise DeploymentFileError(f"{path}: name = {found.name!r} is a data set of the package; choose another one")
     if (model.torch is None) == (model.onnx is None):
         which = "both torch and onnx" if model.torch else "neither torch nor onnx"
         raise DeploymentFileError(f"{path}: [model] has {which}; expected one of them, "

@@ -31,6 +31,7 @@ def prepare(context: RemedyContext) -> Candidate:
     TypeError
         When it returns no ONNX model.
     """
+    context.report(0.0, "training anew with the owner's code")
     live = context.classifier
     if not isinstance(live, OnnxClassifier) or live.refit is None or live.features is None:
         raise ValueError("refit calls code of the model's owner and there is none; name it in the deployment file: refit = \"file.py:fit\"")
@@ -39,7 +40,6 @@ def prepare(context: RemedyContext) -> Candidate:
     times = max(1, round(SHARE / (1 - SHARE) * len(context.clean_labels) / len(context.teaching)))
     taught = np.repeat(context.drifted[context.teaching], times, 0), np.repeat(context.teaching_labels, times)
     rows, labels = np.concatenate([context.clean_images, taught[0]]), np.concatenate([context.clean_labels, taught[1]])
-    context.report(0.0, "training anew with the owner's code")
     fit: Callable[..., Any] = live.refit.find()
     made = fit(rows, labels)
     graph = onnx.load_model_from_string(made) if isinstance(made, bytes) else made

@@ -6,7 +6,9 @@ from PIL import Image
 
 from scenarios.brought import Brought, gather
 from scenarios.datasets import load
-from scenarios.errors import DataError
+from scenarios.errors import DataError, ScenarioError
+from scenarios.scenario import Segment
+from scenarios.source import Source
 from tests.brought.conftest import squares
 
 SHAPE, CLASSES = (3, 12, 12), ("a", "b", "c", "d")
@@ -106,3 +108,28 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "train" / "cat" / "torn.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"torn.png is no image that can be read"):
         gather(Brought(train="train", held_out="train"), tmp_path, tmp_path / "data" / "pets", SHAPE, None, silent)
+
+
+def test_drifted_data_are_what_scenarios_call_drifted(arrays, tmp_path):
+    np.savez(tmp_path / "drifted.npz", images=squares(40, 7)[0] // 2, labels=squares(40, 7)[1])
+    data = Brought(train="train.npz", held_out="held_out.npz", drifted="drifted.npz")
+    gather(data, tmp_path, tmp_path / "data" / "mine", SHAPE, CLASSES, silent)
+    source = Source("mine", tmp_path / "data")
+    segment = Segment(records=10, corruption="drifted")
+    source.check(segment)
+    images, _, changed = source.draw(segment, 0, 10, np.random.default_rng(0))
+    known = {image.tobytes() for image in squares(40, 7)[0][0::2] // 2}
+    assert changed.all() and {image.tobytes() for image in images} <= known
+
+
+@pytest.mark.parametrize(
+    ("segment", "told"),
+    [
+        (Segment(records=1, corruption="drifted"), "mine has no drifted data; name some in the deployment file"),
+        (Segment(records=1, unknown_class="fashion-mnist"), "only letters can be their unknown class"),
+    ],
+)
+def test_a_scenario_that_is_not_for_these_data_is_refused_at_once(arrays, tmp_path, segment, told):
+    gather(arrays, tmp_path, tmp_path / "data" / "mine", SHAPE, CLASSES, silent)
+    with pytest.raises(ScenarioError, match=told):
+        Source("mine", tmp_path / "data").check(segment)

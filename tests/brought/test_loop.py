@@ -139,7 +139,7 @@ def test_a_model_that_does_not_fit_ends_before_anything_runs(place, tmp_path, mo
 
 
 def test_a_policy_keeps_what_a_model_can_have_and_asks_nobody_to_teach_in_vain():
-    nothing = dict.fromkeys(("recalibrate", "simulate", "filter", "filter_pairs", "fine_tune", "retrain"), "no")
+    nothing = dict.fromkeys(("recalibrate", "simulate", "filter", "filter_pairs", "fine_tune", "retrain", "refit"), "no")
     monitored = subjects.reduce(Policy(), nothing)
     assert (monitored.remedies.prepare, monitored.labels.teaching) == ((), 0)
     assert subjects.reduce(Policy(), {}) == Policy()
