@@ -1,5 +1,8 @@
 """Ten lines of TOML say what is supervised; a wrong one is answered with the file, the key, and what is expected."""
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -62,3 +65,18 @@ def test_a_wrong_line_is_named(read, before, after, told):
 def test_a_file_that_is_not_there_is_asked_for(tmp_path):
     with pytest.raises(DeploymentFileError, match=r"cannot be read .* give an existing TOML file with --deployment"):
         load_deployment(tmp_path / "none.toml")
+
+
+def test_the_lines_in_the_readme_are_those_of_the_example():
+    root = Path(__file__).parents[2]
+    [shown] = re.findall(r"^```toml\n(.*?)^```$", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    example = root / "examples" / "your_model" / "mine.toml"
+    assert shown == example.read_text(encoding="utf-8") and load_deployment(example).name == "mine"
+
+
+def test_every_deployment_file_on_the_page_is_a_sound_one(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "your-model.md"
+    shown = re.findall(r"^```toml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    for number, text in enumerate(shown):
+        (tmp_path / f"{number}.toml").write_text(text, encoding="utf-8")
+    assert [load_deployment(tmp_path / f"{number}.toml").name for number in range(len(shown))] == ["pets", "pump"]
