@@ -30,8 +30,10 @@ from agents.policy import Policy, PolicyError, load_policy
 from agents.reception import Reception
 from agents.rehearsal import Rehearsal, write
 from agents.scripted import ScriptedDesk
+from agents import subject as subjects
 from agents.state import State, StateError, default_state
 from agents.story import line, tell
+from agents.subject import Subject
 from agents.system import System
 from agents.team import Team, Wiring, built_in, factories, with_agents
 from agents.web.serve import PORT, open_page
@@ -39,18 +41,20 @@ from models.pipeline import MANIFEST
 from scenarios.errors import DataError, ScenarioError
 from scenarios.replay import HttpClient, Replay, Scenario, Sent, load_scenario
 from workflows.deployment import Deployment, DeploymentError, Runtime
+from workflows.brought import DeploymentFile, DeploymentFileError, load_deployment
 from workflows.graph import GraphError
-from workflows.steps.train import train
+from workflows.steps.bring import BringError
 from workflows.tracking import MlflowTracking, Tracking
 
 MEANINGS = {"clean_before": "clean, before", "as_is": "drifted, as it was", "after": "drifted, after", "clean_after": "clean, after"}
 WATCH_SECONDS = 2.0
 DOORS = 8  # requests that may be in work at the same time
-USAGE = (GraphError, OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError)
+USAGE = (GraphError, OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError, DeploymentFileError, BringError)
 
 
 def main(
     scenario: Annotated[str | None, typer.Option(help="Replay this scenario: a name of the suite or a TOML file.")] = None,
+    deployment: Annotated[Path | None, typer.Option(help="Supervise the model that this TOML file describes; docs/your-model.md.")] = None,
     dataset: Annotated[str | None, typer.Option(help="digits, mnist, fashion-mnist or cifar10; by default the scenario's, else digits.")] = None,
     runtime: Annotated[Runtime, typer.Option(help="Where inference runs; auto takes a container where an engine answers.")] = "auto",
     state: Annotated[Path | None, typer.Option(help="Folder for models, ledger and tracking; a second run starts from it.")] = None,
@@ -73,9 +77,12 @@ def main(
         wanted = load_scenario(scenario or "default") if scenario or once else None
         rules = load_policy(policy)
         wiring = Wiring(with_agents(built_in(), agent or []))
-        data = dataset or (wanted.dataset if wanted else "digits")
         check_report(report, played=wanted is not None)
-        fetch_data(data, wanted, _say)
+        if deployment is not None and dataset is not None:
+            raise OptionError("--deployment brings its own data; leave --dataset out")
+        data = load_deployment(deployment) if deployment is not None else dataset or (wanted.dataset if wanted else "digits")
+        if isinstance(data, str):
+            fetch_data(data, wanted, _say)
         with State(state or default_state()) as place, ExitStack() as cleanup:
             cluster = Cluster(place, rules, data, runtime, base_image, address, cleanup, stop, wiring)
             if web and (page := open_page(cluster.reception, web_host, web_port, _say)):
@@ -91,22 +98,25 @@ class Cluster:
     """Everything of one deployment, started in order; `cleanup` takes it down in the other order."""
 
     def __init__(
-        self, state: State, policy: Policy, dataset: str, runtime: Runtime, base_image: str, address: str | None, cleanup: ExitStack,
+        self, state: State, policy: Policy, data: str | DeploymentFile, runtime: Runtime, base_image: str, address: str | None, cleanup: ExitStack,
         stop: threading.Event, wiring: Wiring,
     ) -> None:
-        self.state, self.policy, self.dataset, self._stop, self._cleanup = state, policy, dataset, stop, cleanup
+        self.state, self._stop, self._cleanup = state, stop, cleanup
         self.phases: dict[str, float] = {}
         self._crash: BaseException | None = None
-        first = f"{dataset}-first"
         tracking = MlflowTracking(state.folder)
         cleanup.callback(tracking.warm().join)  # opened beside the rest, since that takes seconds
         ledger = Ledger.in_folder(state.folder, clock=time.time)
         cleanup.callback(ledger.close)
         self.shelf = Shelf(state)
         with self._phase("model"):
-            self._first_model(first, tracking)
+            self.subject = self._subject(data, policy, tracking)
+        dataset, policy, first = self.subject.name, self.subject.policy, self.subject.first
+        self.dataset = dataset
         with self._phase("deployment"):
-            self.deployment = Deployment(dataset, state.folder, runtime, base_image=base_image, say=_say)
+            self.deployment = Deployment(
+                dataset, state.folder, runtime, base_image=base_image, say=_say, limits=self.subject.limits, images=self.subject.images
+            )
             cleanup.callback(self.deployment.stop)
             self.endpoint = self.deployment.start(state.pipeline(self._live_before(ledger) or first))
             inference = self.deployment.inference()
@@ -115,12 +125,12 @@ class Cluster:
         cleanup.callback(doors.shutdown, wait=True, cancel_futures=True)
         with self._phase("ray"):
             _say("starting Ray" if address is None else f"joining Ray at {address}")
-            host = _ray_host(dataset, policy, wiring.team, address)
+            host = _ray_host(self.subject, wiring.team, address)
             _stop_on_signals(stop)  # Ray has put a handler of its own in their place, which ends the process with a dump
             cleanup.callback(host.stop)
         self.board = Board(dataset)
         self.system = System(
-            dataset, state=state, policy=policy, inference=inference, host=host, tracking=tracking, dataset=dataset, root=None,
+            dataset, state=state, policy=policy, inference=inference, host=host, tracking=tracking, dataset=dataset, root=self.subject.root,
             activate=lambda name: self.deployment.apply(state.pipeline(name)), wait=lambda: not stop.wait(0.05), executor=doors, ledger=ledger,
             stopping=stop.is_set, wiring=wiring,
         )
@@ -135,7 +145,7 @@ class Cluster:
             thread.start()
             cleanup.callback(thread.join, 30.0)
         cleanup.callback(stop.set)
-        self.reception = Reception(self.board, ledger, inference, self.system.evidence, self.switchboard.post)
+        self.reception = Reception(self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features)
         desk = FrontDesk(self.reception, state, self.endpoint.url)
         cleanup.callback(desk.close)
         _say(f"inference answers at {self.endpoint.url}; attach a console with `python -m agents.console --state {state.folder}`")
@@ -152,7 +162,7 @@ class Cluster:
     def play(self, scenario: Scenario, report: Path | None, *, once: bool, scripted: bool, seed: int | None) -> int:
         """Replay a scenario; returns the exit code: 1 when something did not hold that must."""
         with HttpClient(self.endpoint.url, self.endpoint.model) as client:
-            replay = Replay(scenario, client, self.dataset, None, seed)
+            replay = Replay(scenario, client, self.dataset, self.subject.root, seed)
             scripted = scripted or not sys.stdin.isatty()
             if scripted:
                 person = ScriptedDesk(replay.person(), self.switchboard.post)
@@ -229,15 +239,18 @@ class Cluster:
             typer.echo(f"NOT AS IT MUST BE: {fault}")
         typer.echo(f"Everything is kept in {self.state.folder}; the next run starts from it.")
 
-    def _first_model(self, name: str, tracking: Tracking) -> None:
-        folder = self.state.pipeline(name)
-        if (folder / MANIFEST).exists():
-            return
-        _say(f"training the first model on {self.dataset}")
-        metrics = train(self.dataset, folder, name=name, threads=2)
-        run = tracking.log_run("train", name, params={"dataset": self.dataset}, metrics=metrics, key=f"train {name}")
-        self.shelf.note_version(name, tracking.register(self.dataset, folder, run))
-        _say(f"it is right on {metrics['accuracy_clean']:.1%} of held-out clean images, after {metrics['seconds']:.0f} s")
+    def _subject(self, data: str | DeploymentFile, policy: Policy, tracking: Tracking) -> Subject:
+        """What is supervised, with its first pipeline, which becomes a registered version when it is made."""
+        name = data if isinstance(data, str) else data.name
+
+        def log(metrics: dict[str, Any]) -> None:
+            first = f"{name}-first"
+            run = tracking.log_run("train", first, params={"dataset": name}, metrics=metrics, key=f"train {first}")
+            self.shelf.note_version(first, tracking.register(name, self.state.pipeline(first), run))
+
+        if isinstance(data, str):
+            return subjects.of_dataset(data, policy, self.state, _say, log)
+        return subjects.of_file(data, policy, self.state, _say, log)
 
     def _run(self) -> None:
         try:
@@ -282,10 +295,10 @@ class _Pace:
             self._stop.wait(max(0.0, self._due - now))
 
 
-def _ray_host(dataset: str, policy: Policy, team: Team, address: str | None) -> Host:
+def _ray_host(subject: Subject, team: Team, address: str | None) -> Host:
     from agents.hosts.ray_host import RayHost  # importing Ray takes seconds, which a wrong option should not cost
 
-    return RayHost(factories(dataset, policy, team), address=address)
+    return RayHost(factories(subject.name, subject.policy, team, subject.impossible), address=address)
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from agents.board import QuestionView
 from agents.front_desk import Visitor
-from agents.pictures import drawing_for, picture
+from agents.pictures import drawing_for, picture, row_table
 from agents.screens import incident_lines, question_lines, status_lines
 
 LABELLING = ("label", "ask")
@@ -128,7 +128,10 @@ class Commands:
             raise CommandError(f"the image of record {seq} is not kept (any more)")
         console = Console()
         with console.capture() as capture:
-            console.print(picture(image, console.width, max(console.height - 2, 14), drawing_for(console)))
+            if image.ndim == 1:
+                console.print(row_table(image, self._visitor.features, console.width, len(image)))
+            else:
+                console.print(picture(image, console.width, max(console.height - 2, 14), drawing_for(console)))
         return capture.get().splitlines()
 
     def _approve(self, words: list[str], _json: bool) -> list[str]:

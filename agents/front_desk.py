@@ -47,7 +47,7 @@ class FrontDesk:
     def _images(self, seqs: list[int]) -> dict[str, Any]:
         found = self._reception.images(seqs)
         images = np.stack(list(found.values())) if found else np.zeros((0, 0, 0), np.uint8)
-        return {"seqs": np.array(list(found), np.int64), "images": images}
+        return {"seqs": np.array(list(found), np.int64), "images": images, "features": list(self._reception.features)}
 
 
 class Visitor:
@@ -55,6 +55,7 @@ class Visitor:
 
     def __init__(self, door: FrontDoor) -> None:
         keys = KeyPair(door.public_key, door.secret_key)
+        self.features: tuple[str, ...] = ()  # names of the columns, once rows of a table have been seen in place of images
         self._wire = WireClient(door.address, door.server_key, keys, timeout=ANSWER_SECONDS + 5.0)
 
     def status(self) -> dict[str, Any]:
@@ -69,9 +70,10 @@ class Visitor:
         """Numbered lines of what happened after event `after`."""
         return [(int(number), str(text)) for number, text in self._wire.call("events", after=after)]
 
-    def images(self, seqs: "list[int]") -> dict[int, np.ndarray[Any, np.dtype[np.uint8]]]:
-        """Images uint8 [h, w] or [h, w, 3] by sequence number, as far as they are still kept."""
+    def images(self, seqs: "list[int]") -> dict[int, np.ndarray[Any, np.dtype[Any]]]:
+        """Images uint8 [h, w] or [h, w, 3], or rows float32 [features], by sequence number, as far as they are still kept."""
         found = self._wire.call("images", seqs=np.array(seqs, np.int64))
+        self.features = tuple(found["features"])
         return dict(zip(found["seqs"].tolist(), found["images"], strict=True))
 
     def story(self, incident: str = "") -> list[str]:

@@ -3,6 +3,8 @@
     idle -- HarmAssessed --> preparing -- all prepared or failed --> comparing -- RemediesCompared --> auditing -- settled --> idle
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import msgspec
@@ -16,7 +18,7 @@ from agents.messages import (
 from agents.policy import Policy
 
 NOTHING = "nothing"
-NEEDS_NAME = ("simulate",)  # can be prepared only where the drift resembles a known corruption
+NEEDS_NAME = ("simulate", "filter_pairs")  # can be prepared only where the drift resembles a known corruption
 NEGLIGIBLE = 0.01  # share of records; when the remedies differ on fewer, choosing among them needs no labels
 
 
@@ -29,9 +31,10 @@ class Improver(Agent):
         RequestExpired, LogBegun,
     )
 
-    def __init__(self, deployment: str, policy: Policy) -> None:
+    def __init__(self, deployment: str, policy: Policy, impossible: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(deployment)
         self.policy = policy
+        self.impossible = impossible  # what the model of this deployment cannot have, with reasons: told with what failed
         self.base = ""  # what answers when everything behind gates is taken out
         self.verified: dict[str, str] = {}  # pipelines that helped in earlier incidents, each with its base
         self._forget_incident()
@@ -95,6 +98,7 @@ class Improver(Agent):
             for number, (remedy, pipeline) in enumerate([*known, *new])
         ]
         self.pending = {request.id: request.remedy for request in requests}
+        self.failed = dict(self.impossible)
         return list(requests) or self._measured(harm)
 
     def _compare(self, cause: Message) -> list[Message]:
@@ -194,7 +198,7 @@ class Improver(Agent):
     def _remedy(self, prepared: RemedyPrepared, audit: PairedAudit, slower: float) -> Remedy:
         gain, (low, high) = audit.gain(prepared.pipeline), audit.gain_interval(prepared.pipeline)
         assert self.harm is not None
-        teaching = 0 if prepared.remedy in ("recalibrate", "reuse") else len(self.harm.teaching)
+        teaching = 0 if prepared.remedy in ("recalibrate", "filter_pairs", "reuse") else len(self.harm.teaching)
         name = f"reuse {prepared.pipeline}" if prepared.remedy == "reuse" else prepared.remedy  # several may be used again
         now_low, now_high = self.harm.interval
         return Remedy(

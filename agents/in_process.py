@@ -4,7 +4,7 @@ The same agents, doors and remedies as in the cluster, on the in-memory twins of
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,14 @@ class InProcess:
     executor : where remedies are prepared; without one, here, one after the other.
     host : where the agents run, in place of this process.
     wiring : the team and its edges; those that the project ships by default.
+    impossible : remedies that the model cannot have, with reasons; see `agents.subject.of_file`.
     clock : seconds; by default a counter of events, so that ledgers of equal runs are equal.
     """
 
     def __init__(
         self, state: State, scenario: Scenario, *, policy: Policy | None = None, dataset: str | None = None, root: Path | None = None,
         pool: Pool | None = None, executor: Executor | None = None, host: Host | None = None, tracking: Tracking | None = None,
-        clock: Callable[[], float] | None = None, seed: int = 0, wiring: Wiring | None = None,
+        clock: Callable[[], float] | None = None, seed: int = 0, wiring: Wiring | None = None, impossible: Mapping[str, str] | None = None,
     ) -> None:
         policy, dataset = policy or Policy(), dataset or scenario.dataset
         first = f"{dataset}-first"
@@ -76,7 +77,7 @@ class InProcess:
         self.inference.activate(first)
         self.ledger = Ledger(clock=clock)
         wiring = wiring or Wiring(built_in())
-        self.host = host or LocalHost(factories(dataset, policy, wiring.team), executor)
+        self.host = host or LocalHost(factories(dataset, policy, wiring.team, impossible), executor)
         self.board = Board(dataset)
         self.system = System(
             dataset, state=state, policy=policy, inference=self.inference, host=self.host, tracking=tracking or MemoryTracking(), dataset=dataset,

@@ -1,5 +1,6 @@
 """Images drawn in a terminal: two pixels a character cell, one above the other, in colour or in shades."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -56,6 +57,22 @@ def picture(image: NDArray[np.uint8], columns: int, rows: int, drawing: Drawing 
     light = _brightness(pixels)
     shade = _blocks if drawing == "shades" else _ramp
     return Text("\n".join(shade(above, below) for above, below in zip(light[::2], light[1::2], strict=True)))
+
+
+def row_table(row: NDArray[np.float32], features: Sequence[str], columns: int, rows: int) -> Text:
+    """Write a row of a table, float32 [features], one feature a line: its name (with its unit) and its value; so many as there is room for.
+
+    >>> print(row_table(np.array([36.5, 120], np.float32), ["temperature (°C)", "pulse"], 30, 5).plain)
+    temperature (°C)  36.5
+    pulse             120
+    """
+    names = [features[at] if at < len(features) else f"feature {at + 1}" for at in range(len(row))]
+    wide = max(min(max(map(len, names)), columns - 12), 1)
+    lines = [f"{name[:wide]:<{wide}}  {value:.6g}" for name, value in zip(names, row, strict=True)]
+    if len(lines) > rows:
+        lines = [*lines[: rows - 1], f"... and {len(lines) - rows + 1} more"]
+    width = max(map(len, lines))
+    return Text("\n".join([lines[0].ljust(width), *lines[1:]]))  # as wide as the widest: who lays it out goes by the first line
 
 
 def _fit(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -16,7 +17,7 @@ from workflows.inference import Inference
 
 ANSWER_SECONDS = 10.0
 
-Images = dict[int, NDArray[np.uint8]]
+Images = dict[int, NDArray[Any]]
 
 
 class ReceptionError(Exception):
@@ -26,11 +27,14 @@ class ReceptionError(Exception):
 class Reception:
     """One deployment's board, ledger, images and letter box. Safe to use from several threads.
 
-    `post` hands a message to the switchboard.
+    `post` hands a message to the switchboard; `features` names the columns, where rows of a table are answered in place of images.
     """
 
-    def __init__(self, board: Board, ledger: Ledger, inference: Inference, evidence: Evidence, post: Callable[[Message], None]) -> None:
-        self.board = board
+    def __init__(
+        self, board: Board, ledger: Ledger, inference: Inference, evidence: Evidence, post: Callable[[Message], None],
+        features: tuple[str, ...] = (),
+    ) -> None:
+        self.board, self.features = board, features
         self._ledger, self._inference, self._evidence, self._post = ledger, inference, evidence, post
 
     def messages(self, incident: str = "") -> list[Message]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from agents.board import QuestionView
 from agents.labelling import ChoiceSession, LabellingSession
-from agents.pictures import Drawing, picture
+from agents.pictures import Drawing, picture, row_table
 from agents.story import INDENT
 
 SENTENCE = " " * 24  # before the sentences of a story stand its seconds and who says so
@@ -96,7 +95,9 @@ def purpose(question: QuestionView) -> str:
     return "to measure" if question.purpose == "audit" else "to learn from"
 
 
-def label_screen(session: LabellingSession, image: NDArray[np.uint8] | None, columns: int, rows: int, drawing: Drawing) -> RenderableType:
+def label_screen(
+    session: LabellingSession, image: NDArray[Any] | None, columns: int, rows: int, drawing: Drawing, features: Sequence[str] = ()
+) -> RenderableType:
     """The image as large as the terminal allows, beside it (below it in a narrow one) why it is asked and the keys.
 
     What the model said of the image is not shown: who sees an answer tends to agree with it.
@@ -106,8 +107,8 @@ def label_screen(session: LabellingSession, image: NDArray[np.uint8] | None, col
     if columns < PANEL + NARROWEST:
         panel = _panel(session, columns, rows - FRAME)
         left = rows - FRAME - len(panel.plain.splitlines()) - 1
-        return Group(_title(session), _shown(session, image, columns, max(left, 4), drawing), panel, _note(session))
-    shown = _shown(session, image, columns - PANEL, rows - FRAME, drawing)
+        return Group(_title(session), _shown(session, image, columns, max(left, 4), drawing, features), panel, _note(session))
+    shown = _shown(session, image, columns - PANEL, rows - FRAME, drawing, features)
     width = columns - PANEL if image is None else len(shown.plain.splitlines()[0])
     body = Table.grid(padding=(0, 2, 0, 0))
     body.add_column(width=width, no_wrap=image is not None)
@@ -116,10 +117,12 @@ def label_screen(session: LabellingSession, image: NDArray[np.uint8] | None, col
     return Group(_title(session), body, _note(session))
 
 
-def _shown(session: LabellingSession, image: NDArray[np.uint8] | None, columns: int, rows: int, drawing: Drawing) -> Text:
+def _shown(
+    session: LabellingSession, image: NDArray[Any] | None, columns: int, rows: int, drawing: Drawing, features: Sequence[str]
+) -> Text:
     if image is None:
         return Text(f"The image of record {session.item} is not kept any more.\ns skips it", "bold")
-    return picture(image, columns, rows, drawing)
+    return row_table(image, features, columns, rows) if image.ndim == 1 else picture(image, columns, rows, drawing)
 
 
 def _title(session: LabellingSession) -> Text:

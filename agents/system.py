@@ -22,6 +22,7 @@ from agents.messages import (
 )
 from agents.policy import Policy
 from agents.state import State
+from agents.subject import LIKENESS
 from agents.switchboard import Door, Switchboard
 from agents.team import Wiring, built_in
 from workflows.inference import Inference
@@ -51,7 +52,7 @@ class System:
         self.ledger = ledger or Ledger.in_folder(state.folder, clock=clock)
         self._inference = inference
         self.evidence = Evidence(state)
-        likenesses = Likenesses(state.folder / "likeness", dataset, root)
+        likenesses = Likenesses(state.folder / LIKENESS, dataset, root)
         analysis = Analysis(inference, self.shelf, self.evidence, likenesses, wait, least=policy.detection.least)
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)

@@ -106,12 +106,17 @@ def load_monitor(detection: Detection, reference: str) -> Monitor:
     return Monitor(Reference.load(Path(reference)), run_length=detection.run_length, block=detection.block)
 
 
-def factories(deployment: str, policy: Policy, team: Team | None = None) -> dict[str, Callable[[], Agent]]:
-    """How each agent begins, before its first message: those of the team that is shipped by the policy, any other by the deployment's name."""
+def factories(
+    deployment: str, policy: Policy, team: Team | None = None, impossible: Mapping[str, str] | None = None
+) -> dict[str, Callable[[], Agent]]:
+    """How each agent begins, before its first message: those of the team that is shipped by the policy, any other by the deployment's name.
+
+    `impossible` are remedies that the model cannot have, with reasons.
+    """
     special: dict[type[Agent], Callable[[], Agent]] = {
         Tracker: partial(Tracker, deployment, policy.detection.records_per_second),
         Checker: partial(Checker, deployment, policy, partial(load_monitor, policy.detection)),
-        Improver: partial(Improver, deployment, policy),
+        Improver: partial(Improver, deployment, policy, impossible or {}),
         Planner: partial(Planner, deployment, policy),
     }
     return {name: special.get(agent, partial(agent, deployment)) for name, agent in (team or Wiring(built_in()).team).items()}

@@ -279,7 +279,7 @@ class Terminal:
 
     def _label_screen(self, session: LabellingSession, images: dict[int, NDArray[np.uint8]], columns: int, rows: int) -> RenderableType:
         image = None if session.item is None else images.get(session.item)
-        return label_screen(session, image, columns, rows, drawing_for(self._console))
+        return label_screen(session, image, columns, rows, drawing_for(self._console), self._visitor.features)
 
     async def _by_keys(self, session: KeySession, draw: Callable[[int, int], RenderableType]) -> None:
         pressed: asyncio.Queue[str] = asyncio.Queue()

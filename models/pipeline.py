@@ -94,6 +94,8 @@ class Manifest:
     files: Mapping[str, str]
     parent: str | None
     remedy: str | None
+    features: tuple[str, ...] | None = None
+    """Names of the columns where it answers rows of a table: images of shape (features, 1, 1), of any finite numbers."""
 
     @classmethod
     def parse(cls, text: bytes) -> "Manifest":
@@ -102,14 +104,14 @@ class Manifest:
             data = json.loads(text)
         except ValueError as error:
             raise PipelineError(f"{MANIFEST} is not JSON ({error}); write it with models.pipeline.write_manifest(folder, ...)") from error
-        data = _with_routes(data)
+        data = _with_routes({"features": None} | data if isinstance(data, dict) else data)
         known = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or set(data) != known:
             got = set(data) if isinstance(data, dict) else set()
             wrong = f"missing keys {sorted(known - got)}, unknown keys {sorted(got - known)}"
             raise PipelineError(f"{MANIFEST}: {wrong}; expected {sorted(known)}")
         parsed = {"input": _shape(data["input"]), "classes": _classes(data["classes"]), "routes": _routes(data["routes"])}
-        manifest = cls(**{**data, **parsed})
+        manifest = cls(**{**data, **parsed, "features": _features(data["features"], parsed["input"])})
         manifest._check()
         return manifest
 
@@ -161,9 +163,9 @@ class _Path:
 
     def __init__(self, files: Mapping[str, bytes], route: Route, classifier: Any) -> None:
         self.route = route
-        self.gate = _session(files, route.gate, ("early", "latent"), ("score",)) if route.gate else None
-        self.filter = _session(files, route.filter, ("images",), ("filtered",)) if route.filter else None
-        self.adapted = _session(files, route.adapted, ("images",), TAIL) if route.adapted else None
+        self.gate = session(files, route.gate, ("early", "latent"), ("score",)) if route.gate else None
+        self.filter = session(files, route.filter, ("images",), ("filtered",)) if route.filter else None
+        self.adapted = session(files, route.adapted, ("images",), TAIL) if route.adapted else None
         self._classifier = self.adapted or classifier
 
     def weigh(self, early: Floats, latent: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -211,7 +213,7 @@ class Pipeline:
                 wrong = f"SHA-256 {got[:12]}..., its manifest says {expected[:12]}...; copy the folder again"
                 raise PipelineError(f"{file!r} of pipeline {self.name!r} is damaged: {wrong}")
         m = self.manifest
-        self._classifier = _session(files, m.classifier, ("images",), TAIL)
+        self._classifier = session(files, m.classifier, ("images",), TAIL)
         self._newest_first = tuple(_Path(files, route, self._classifier) for route in reversed(m.routes))
         self.fit_latent, self.fit_labels = _reference(files[m.reference], m.reference)
         self._probe()
@@ -288,15 +290,13 @@ def read_files(folder: Path | str) -> dict[str, bytes]:
 def write_manifest(
     folder: Path | str,
     *,
-    name: str,
-    version: str,
+    name: str, version: str,
     input: tuple[int, int, int],  # noqa: A002 - the manifest's own key
     classes: tuple[str, ...],
     classifier: str = "classifier.onnx",
     routes: tuple[Route, ...] = (),
     reference: str = "reference.npz",
-    parent: str | None = None,
-    remedy: str | None = None,
+    parent: str | None = None, remedy: str | None = None, features: tuple[str, ...] | None = None,
 ) -> Manifest:
     """Write `manifest.json` over the files already in `folder`, computing their digests; atomic. Raises `PipelineError`.
 
@@ -310,17 +310,18 @@ def write_manifest(
             raise PipelineError(f"write {folder / file} before its manifest ({error.strerror})") from error
     manifest = Manifest(
         name=name, version=version, input=_shape(input), classes=_classes(classes), classifier=classifier, routes=routes,
-        reference=reference, files=digests, parent=parent, remedy=remedy,
+        reference=reference, files=digests, parent=parent, remedy=remedy, features=_features(features, input),
     )  # fmt: skip
     manifest._check()  # noqa: SLF001 - same module
-    text = json.dumps(asdict(manifest), indent=1)
+    text = json.dumps({key: value for key, value in asdict(manifest).items() if key != "features" or value is not None}, indent=1)
     draft = folder / f".{MANIFEST}.{os.getpid()}"
     draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
     return manifest
 
 
-def _session(files: Mapping[str, bytes], file: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
+def session(files: Mapping[str, bytes], file: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
+    """Open one of the ONNX files, given by name and content. Raises `PipelineError` unless it has these inputs and outputs."""
     options = onnxruntime.SessionOptions()
     # More threads lose on small machines as soon as anything else runs: a spinning pool waits for a descheduled peer.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -374,6 +375,14 @@ def _routes(value: object) -> tuple[Route, ...]:
     if not isinstance(value, list) or not all(isinstance(one, dict) and set(one) == known for one in value):
         raise PipelineError(f"{MANIFEST}: routes is {value!r}; expected a list (perhaps empty) of objects with the keys {sorted(known)}")
     return tuple(Route(**one) for one in value)
+
+
+def _features(value: object, shape: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value) and shape == (len(value), 1, 1):
+        return tuple(value)
+    raise PipelineError(f"{MANIFEST}: features is {value!r} and input {shape!r}; expected as many names as channels, and images of 1x1 pixel")
 
 
 def _shape(value: object) -> tuple[int, int, int]:

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from models.networks.adamw import AdamW, one_cycle
+from models.networks.any_classifier import AnyClassifier, Answer
 from models.networks.augment import affine, mirror_and_shift, photographs, wipe
-from models.networks.classifier import Answer, Classifier, Trunk
+from models.networks.classifier import Classifier, Trunk
 from models.networks.numerics import BATCH, fast, thread_count, to_tensor
 from models.reference import Reference
 from scenarios.corruptions import Corruption
@@ -105,14 +106,14 @@ def train_classifier(
 
 
 @torch.no_grad()
-def look(classifier: Classifier, images: NDArray[np.uint8]) -> Answer:
+def look(classifier: AnyClassifier, images: NDArray[np.uint8]) -> Answer:
     """Run a classifier over uint8 images in batches; return logits [n, k], early [n, e] and latent [n, d], float32."""
     parts = [classifier(to_tensor(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
     return Answer(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def make_reference(
-    classifier: Classifier,
+    classifier: AnyClassifier,
     train: tuple[NDArray[np.uint8], NDArray[np.int64]],
     calibration: tuple[NDArray[np.uint8], NDArray[np.int64]],
     seed: int = 0,
@@ -154,7 +155,7 @@ def make_reference(
     })
 
 
-def _move(classifier: Classifier, images: NDArray[np.uint8], corruption: Corruption, seed: int) -> dict[str, NDArray[np.float32]]:
+def _move(classifier: AnyClassifier, images: NDArray[np.uint8], corruption: Corruption, seed: int) -> dict[str, NDArray[np.float32]]:
     """Mean change of the features of images, by a corruption of the same images: "early" [e] and "latent" [d]."""
     before, after = look(classifier, images), look(classifier, corruption(images, seed=seed))
     return {part: (getattr(after, part) - getattr(before, part)).mean(0).numpy() for part in ("early", "latent")}

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios import cifar, idx
+from scenarios import brought, cifar, idx
 from scenarios.errors import DataError
 
 __all__ = ["DATASETS", "DataError", "Dataset", "Split", "Splits", "check_name", "data_root", "fetch", "load", "shared_data", "to_float"]
@@ -59,7 +59,7 @@ def load(name: str, split: Split, root: Path | None = None) -> Dataset:
 
     Parameters
     ----------
-    name : one of `DATASETS`: digits, mnist, fashion-mnist, cifar10.
+    name : one of `DATASETS`: digits, mnist, fashion-mnist, cifar10; or one that `scenarios.brought.gather` has put into `root`.
     split : train, calibration or test. Sizes: digits 1000 / 297 / 500; mnist and fashion-mnist 50,000 / 10,000 / 10,000; cifar10
         45,000 / 5,000 / 10,000 (15,000 / 5,000 / 10,000 from the `.npz` files, which hold fewer training images).
     root : folder of the data; see the module's text for the default. Not used by `digits`.
@@ -68,12 +68,18 @@ def load(name: str, split: Split, root: Path | None = None) -> Dataset:
     ------
     DataError : the name or split is unknown, or a file is missing, damaged or cannot be downloaded. The text says which and what to do.
     """
-    check_name(name)
+    folder = root if root is not None else data_root()
+    own = brought.kept(name, folder) if name not in DATASETS else None
+    if own is None:
+        check_name(name)
     if split not in get_args(Split):
         msg = f"{name} has no split {split!r}. Use one of: {', '.join(get_args(Split))}."
         raise DataError(msg)
-    classes, read = DATASETS[name]
-    images, labels = read(root if root is not None else data_root(), split)
+    if own is not None:
+        images, labels, classes = brought.load_kept(own, split)
+    else:
+        classes, read = DATASETS[name]
+        images, labels = read(folder, split)
     images.flags.writeable = labels.flags.writeable = False
     return Dataset(name, split, images, labels, classes)
 
@@ -124,14 +130,21 @@ def shared_data() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def to_float(images: Images) -> NDArray[np.float32]:
+def to_float(images: Images | NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn images at rest into a network's input: float32 in [0, 1], [n, 1, h, w] for grey and [n, 3, h, w] for colour.
 
     >>> to_float(np.full((2, 28, 28), 255, np.uint8)).shape
     (2, 1, 28, 28)
     >>> to_float(np.zeros((2, 20, 36, 3), np.uint8)).shape
     (2, 3, 20, 36)
+
+    Rows of a table, float32 [n, features], are images of as many channels and one pixel:
+
+    >>> to_float(np.zeros((2, 7), np.float32)).shape
+    (2, 7, 1, 1)
     """
+    if images.dtype == np.float32 and images.ndim == 2:  # rows of a table, which have no range
+        return np.ascontiguousarray(images, np.float32)[:, :, None, None]
     if images.dtype != np.uint8 or images.ndim not in {3, 4} or (images.ndim == 4 and images.shape[3] != 3):
         msg = f"Expected uint8 images [n, h, w] or [n, h, w, 3]; got {images.dtype} {list(images.shape)}."
         raise ValueError(msg)

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from scenarios.brought import DRIFTED
 from scenarios.corruptions import catalogue
 from scenarios.corruptions.registry import choices, did_you_mean
 from scenarios.datasets import DATASETS
@@ -41,7 +42,8 @@ class Segment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Attributes
     ----------
     records : images to send; with `until`, the most to send.
-    corruption : "none" or a name of the catalogue: plain for MNIST-C, such as "fog", else with its benchmark, such as "cifar10_c/fog".
+    corruption : "none" or a name of the catalogue: plain for MNIST-C, such as "fog", else with its benchmark, such as "cifar10_c/fog";
+        or "drifted", data that somebody brought with a deployment file.
     severity : 1 to 5; left out, the published one.
     share : share of the images that are corrupted (or foreign), in [0, 1]; two numbers change it evenly from the first to the last record.
     until : "closed" ends the segment when the incident has come to rest, "alarm" at the alarm; whoever replays knows when that is.
@@ -179,7 +181,7 @@ class _Reader:
             raise self._unknown("", "dataset", f"There is no data set {scenario.dataset!r}", scenario.dataset, DATASETS)
         for n, segment in enumerate(scenario.segment, 1):
             table = f"segment {n}"
-            if segment.corruption not in ("none", *catalogue("all")):
+            if segment.corruption not in ("none", DRIFTED, *catalogue("all")):
                 fault = f"There is no corruption {segment.corruption!r}.{did_you_mean(segment.corruption)} Allowed: {choices()}"
                 raise self._wrong(table, "corruption", fault)
             if segment.severity is not None and segment.corruption == "none":

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios import brought
 from scenarios.corruptions import corrupt
 from scenarios.datasets import load
 from scenarios.errors import ScenarioError
@@ -36,13 +37,24 @@ class Source:
         self.dataset, self.root, self.pool = dataset, root, dict(pool or {})
         test = load(dataset, "test", root)
         self.classes = test.classes
+        self._own = root is not None and brought.kept(dataset, root) is not None
+        self.pool |= _drifted(dataset, root) if self._own else {}
         self.stream, self.fresh = (test.images[0::2], test.labels[0::2]), (test.images[1::2], test.labels[1::2])
 
     def check(self, segment: Segment) -> None:
         """Raise ScenarioError if the segment's corruption is none for images such as these, so that nobody learns of it halfway."""
+        if segment.unknown_class is not None and self._own and (self.stream[0].ndim == 2 or segment.unknown_class != "letters"):
+            msg = f"{self.dataset} is data that somebody brought; only letters can be their unknown class, and that only of images."
+            raise ScenarioError(msg)
         if segment.kind in {"clean", "unknown class"} or segment.corruption in self.pool:
             return
+        if segment.corruption == brought.DRIFTED:
+            msg = f'{self.dataset} has no drifted data; name some in the deployment file, under [data]: drifted = "FILE".'
+            raise ScenarioError(msg)
         images = self.pool["none"][0] if "none" in self.pool else self.stream[0]
+        if images.ndim == 2:
+            msg = f"{self.dataset} has rows of a table, and {segment.corruption} is for images. A deployment file may name drifted rows."
+            raise ScenarioError(msg)
         try:
             corrupt(images[:1], segment.corruption, segment.severity, seed=0)
         except ValueError as error:
@@ -98,6 +110,15 @@ class Source:
             msg = f"{name} cannot be the unknown class of {self.dataset} {sizes}. Use letters."
             raise ScenarioError(msg)
         return images[generator.integers(0, len(images), count)]
+
+
+def _drifted(dataset: str, root: Path | None) -> Pool:
+    """The drifted data that somebody brought with a data set, in halves as the test split has them."""
+    folder = brought.kept(dataset, root) if root is not None else None
+    if folder is None or not (folder / f"{brought.DRIFTED}.npz").is_file():
+        return {}
+    images, labels, _ = brought.load_kept(folder, brought.DRIFTED)
+    return {brought.DRIFTED: (images[0::2], labels[0::2], images[1::2], labels[1::2])}
 
 
 def _draw_once(size: int, count: int, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -86,7 +86,7 @@ class Images(msgspec.Struct, frozen=True, eq=False):
     """Those of the images asked for that are still in the ring, in the order asked."""
 
     seqs: NDArray[np.int64]  # [n]
-    images: NDArray[np.uint8]  # [n, h, w] for grey, [n, h, w, 3] for colour
+    images: NDArray[Any]  # uint8 [n, h, w] for grey, [n, h, w, 3] for colour; of a table float32 [n, features]
 
 
 class Shadow(msgspec.Struct, frozen=True, eq=False):

@@ -20,6 +20,8 @@ Images = NDArray[np.uint8]
 FIT = 2000  # clean images that the catalogue is learned on
 COUNTED = 2000  # held-out images on which the cost of a named corruption is counted
 FEWEST = 200
+FAST = 32 * 32  # pixels of an image up to which all of these are used; of larger ones fewer, so that learning takes minutes at most
+LARGEST = 96 * 96  # pixels beyond which spoiling a few hundred images in every known way takes too long to be worth its name
 BATCH = 250
 
 
@@ -56,10 +58,18 @@ class Likenesses:
         held = clean.images[:COUNTED], clean.labels[:COUNTED]
         return accuracy_imitated(answer, held, clean_accuracy, likeness.name, likeness.severity, likeness.share)
 
+    def learn(self) -> bool:
+        """Learn the catalogue now, not at the first question; False where there is too little clean data, or its images are too large."""
+        return self._known() is not None
+
     def _learned(self) -> Resemblance | None:
         images = load(self._dataset, "train", self._root).images[:FIT]
-        if len(images) < FEWEST:
+        if images.ndim == 2 or len(images) < FEWEST:  # rows of a table have no catalogue
             return None
+        pixels = images.shape[1] * images.shape[2]
+        if pixels > LARGEST:
+            return None
+        images = images[: max(FEWEST, FIT * FAST // pixels)] if pixels > FAST else images
         known = corruptions_for(images)
         file = self._folder / f"{self._dataset}-{_digest(images, known)}.npz"
         try:

@@ -190,7 +190,7 @@ class Site:
     def _image(self, visit: Visit) -> Response:
         view = self._asked(visit.request.query_params.get("question", ""))
         image = self._album(view).get(visit.request.path_params["seq"])
-        return _picture(None if image is None else png(image, SIDE))
+        return _picture(None if image is None or image.ndim == 1 else png(image, SIDE))
 
     # --- incidents ---
 
@@ -213,7 +213,7 @@ class Site:
     def _kept_image(self, visit: Visit) -> Response:
         seq = visit.request.path_params["seq"]
         image = self.reception.kept(visit.name, [seq]).get(seq) if self.reception.board.incident(visit.name) else None
-        return _picture(None if image is None else png(image, THUMB))
+        return _picture(None if image is None or image.ndim == 1 else png(image, THUMB))
 
     # --- what several of them need ---
 

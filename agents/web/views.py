@@ -119,8 +119,15 @@ class Views:
         return {
             "question": question, "seat": seat, "labelling": labelling, "session": session, "item": item, "number": number, "total": total,
             "missing": missing, "kept": item in images, "next_items": following[:2], "words": WORDS, "next_question": others[0] if others else None,
+            "row": self._row(images.get(item)) if item is not None else None,
             "by_class": {name: key for key, name in labelling.keys.items()},
         }
+
+    def _row(self, image: Any) -> list[tuple[str, str]] | None:
+        """Names and values of a row of a table; None for an image."""
+        if image is None or image.ndim != 1:
+            return None
+        return [(name, f"{value:.6g}") for name, value in zip(self._reception.features, image, strict=True)]
 
     def decision(self, view: QuestionView, messages: Sequence[Message]) -> dict[str, Any]:
         """The planner's table, what can be answered, and how it ended."""
@@ -142,7 +149,7 @@ class Views:
         entries: list[Entry] = shown["entries"]
         wanted = sorted({label.seq for entry in entries for label in entry.labels})
         images = self._reception.kept(name, wanted) if wanted else {}
-        pictures = {seq: data_uri(image, THUMB) for seq, image in images.items()}
+        pictures = {seq: data_uri(image, THUMB) for seq, image in images.items() if image.ndim > 1}
         status: Status = self._reception.board.status()
         style = self.assets["page.css"].body.decode()
         return self.part("report.html", **shown, status=status, pictures=pictures, style=style, written=time.time())

@@ -6,7 +6,7 @@ what the classifier made of the picture. Detectors and gates look at both.
 """
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from safetensors import safe_open
@@ -14,25 +14,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.networks import residual
+from models.networks.any_classifier import AnyClassifier, Answer
+from models.networks.picture import deviation, place, thumbnail
+
+__all__ = ["Answer", "Classifier", "Trunk", "load_classifier", "save_classifier"]
 
 WIDTHS = (32, 64, 64)
 LATENT = 64
-THUMBNAIL = 4
 Trunk = Literal["plain", "residual"]
 
 
-class Answer(NamedTuple):
-    """What a classifier says about n images."""
-
-    logits: Tensor
-    """float32 [n, classes]"""
-    early: Tensor
-    """float32 [n, e]: the picture as it came in"""
-    latent: Tensor
-    """float32 [n, 64]: the layer before the last"""
-
-
-class Classifier(nn.Module):
+class Classifier(AnyClassifier):
     """A trunk of convolutions, then a 64-dimensional latent and a linear read-out.
 
     The plain trunk, for small grey images, is three blocks of convolution, batch norm, ReLU and pooling. The residual one, for colour
@@ -66,6 +58,7 @@ class Classifier(nn.Module):
             message = f"images of {size}x{size} do not fit: the residual trunk looks at cells of 2x2 pixels, so the size must be even; pad them"
             raise ValueError(message)
         self.channels, self.classes, self.size, self.trunk = channels, classes, size, trunk
+        self.shape = channels, size, size
         self.blocks = nn.ModuleList(residual.blocks(channels) if trunk == "residual" else _plain(channels))
         self.to_latent = nn.Linear(residual.WIDTHS[-1] if trunk == "residual" else WIDTHS[-1] * (size // 8) ** 2, LATENT)
         self.to_logits = nn.Linear(LATENT, classes)
@@ -82,7 +75,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Answer:
         """Return logits, early and latent features of `images`, float32 [n, c, h, w] in [0, 1]."""
         x = self.blocks[0](images)
-        early = torch.cat([x.mean((2, 3)), _deviation(x), self._picture(images)], 1)
+        early = torch.cat([x.mean((2, 3)), deviation(x), self._picture(images)], 1)
         logits, latent = self._read(x)
         return Answer(logits, early, latent)
 
@@ -102,27 +95,19 @@ class Classifier(nn.Module):
     def _picture(self, images: Tensor) -> Tensor:
         """Return a grey 4x4 thumbnail and the mass, centre and spread of each image: float32 [n, 22]."""
         grey = images.mean(1)
-        cell = self.size // THUMBNAIL
-        thumbnail = nn.functional.avg_pool2d(grey.unsqueeze(1), cell)[:, :, :THUMBNAIL, :THUMBNAIL].flatten(1)
-        mass = grey.mean((1, 2)) + 1e-3  # the small constant keeps empty images finite
-        x, y = (grey * self.column).mean((1, 2)) / mass, (grey * self.row).mean((1, 2)) / mass
-        across, down = self.column - x.view(-1, 1, 1), self.row - y.view(-1, 1, 1)
-        wide = (grey * across * across).mean((1, 2)) / mass
-        tall = (grey * down * down).mean((1, 2)) / mass
-        tilt = (grey * across * down).mean((1, 2)) / mass
-        return torch.cat([thumbnail, torch.stack([mass, x, y, wide, tall, tilt], 1)], 1)
+        return torch.cat([thumbnail(grey, self.size, self.size), place(grey, self.column, self.row)], 1)
+
+    def read_out(self) -> list[nn.Parameter]:
+        return [*self.to_latent.parameters(), *self.to_logits.parameters()]
+
+    def save(self, path: Path) -> None:
+        save_classifier(self, path)
 
 
 def _plain(channels: int) -> list[nn.Module]:
     """Return the blocks of the plain trunk; pooling follows each."""
     pairs = zip((channels, *WIDTHS), WIDTHS, strict=False)
     return [nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()) for a, b in pairs]
-
-
-def _deviation(x: Tensor) -> Tensor:
-    """Return the standard deviation over the pixels of each channel; written out because `std` does not export everywhere."""
-    centred = x - x.mean((2, 3), keepdim=True)
-    return ((centred * centred).mean((2, 3)) + 1e-6).sqrt()
 
 
 def save_classifier(classifier: Classifier, path: Path) -> None:

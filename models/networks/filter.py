@@ -20,7 +20,7 @@ class Filter(nn.Module):
     channels
         1 for grey, 3 for colour.
     size
-        Height and width of the (square) images in pixels; a multiple of 4.
+        Height and width of the images in pixels, each a multiple of 4; one number for square ones.
     width
         Channels of the finest level.
 
@@ -34,15 +34,16 @@ class Filter(nn.Module):
     True
     """
 
-    def __init__(self, channels: int = 1, size: int = 28, width: int = 32) -> None:
+    def __init__(self, channels: int = 1, size: int | tuple[int, int] = 28, width: int = 32) -> None:
         super().__init__()
-        if size % 4:
-            raise ValueError(f"images of {size}x{size} do not fit: the filter halves twice, so the size must be a multiple of 4; pad them")
-        self.channels, self.size, self.width = channels, size, width
+        down, across = (size, size) if isinstance(size, int) else size
+        if down % 4 or across % 4:
+            raise ValueError(f"images of {down}x{across} do not fit: the filter halves twice, so the size must be a multiple of 4; pad them")
+        self.channels, self.size, self.width = channels, (down, across), width
         cells, w = 4 * channels, width
         self.look = nn.Sequential(
             nn.Conv2d(cells, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, 2, 1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(32 * (-(-size // 8)) ** 2, 64), nn.ReLU(),
+            nn.Flatten(), nn.Linear(32 * -(-down // 8) * -(-across // 8), 64), nn.ReLU(),
         )  # fmt: skip
         self.affine = nn.Linear(64, 6)
         nn.init.zeros_(self.affine.weight)
@@ -72,7 +73,7 @@ class Filter(nn.Module):
 
 def save_filter(filter_: Filter, path: Path) -> None:
     """Write weights and shape to one safetensors file."""
-    shape = {"channels": str(filter_.channels), "size": str(filter_.size), "width": str(filter_.width)}
+    shape = {"channels": str(filter_.channels), "size": "x".join(map(str, filter_.size)), "width": str(filter_.width)}
     save_file({name: value.contiguous() for name, value in filter_.state_dict().items()}, path, metadata=shape)
 
 
@@ -88,6 +89,7 @@ def load_filter(path: Path) -> Filter:
         shape = file.metadata() or {}
         if not {"channels", "size", "width"} <= shape.keys():
             raise ValueError(f"{path} holds no filter (its header lacks channels, size, width); write it with save_filter")
-        filter_ = Filter(int(shape["channels"]), int(shape["size"]), int(shape["width"]))
+        down, _, across = shape["size"].partition("x")  # files from before there were other than square images hold one number
+        filter_ = Filter(int(shape["channels"]), (int(down), int(across or down)), int(shape["width"]))
         filter_.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - safe_open is no mapping
     return filter_.to(memory_format=torch.channels_last).eval().requires_grad_(requires_grad=False)

@@ -45,7 +45,7 @@ def thread_count(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def to_tensor(images: NDArray[np.uint8]) -> Tensor:
+def to_tensor(images: NDArray[np.uint8] | NDArray[np.float32]) -> Tensor:
     """Turn uint8 images at rest into float32 NCHW in [0, 1], channels last in memory.
 
     Args:
@@ -57,6 +57,8 @@ def to_tensor(images: NDArray[np.uint8]) -> Tensor:
     >>> to_tensor(np.full((2, 28, 28), 255, np.uint8)).shape
     torch.Size([2, 1, 28, 28])
     """
+    if images.dtype == np.float32 and images.ndim == 2:  # rows of a table: see scenarios.datasets.to_float
+        return torch.from_numpy(np.ascontiguousarray(images))[:, :, None, None]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         message = f"got {images.dtype} {list(images.shape)}, expected uint8 [n, h, w] or [n, h, w, c]; convert with images.astype('uint8')"
         raise ValueError(message)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.blend import Blend, part
-from models.networks.classifier import Answer, Classifier
+from models.networks.any_classifier import AnyClassifier, Answer
 from models.networks.filter import Filter
 
 
@@ -14,7 +14,7 @@ class RouteModules(NamedTuple):
     """The frozen modules of one route; `models.pipeline.Route` is the same on disk."""
 
     filter: Filter | None = None
-    adapted: Classifier | None = None
+    adapted: AnyClassifier | None = None
     gate: nn.Module | None = None
     gate_threshold: float | None = None
     gate_even: float | None = None
@@ -30,7 +30,7 @@ class RouteModules(NamedTuple):
             return (score > (self.gate_threshold or 0.0)).float()
         return torch.tensor(part(score.numpy(), self.gate_even))
 
-    def answer(self, classifier: Classifier, images: Tensor) -> Answer:
+    def answer(self, classifier: AnyClassifier, images: Tensor) -> Answer:
         """Return what this route says about images that take it, float32 [n, c, h, w]."""
         shown = images if self.filter is None else self.filter(images)
         answer: Answer = (self.adapted or classifier)(shown)
@@ -38,9 +38,10 @@ class RouteModules(NamedTuple):
 
 
 @torch.no_grad()
-def routed(classifier: Classifier, routes: tuple[RouteModules, ...], images: Tensor) -> Tensor:
+def routed(classifier: AnyClassifier, routes: tuple[RouteModules, ...], images: Tensor) -> Tensor:
     """Return the logits [n, k] of a pipeline with these routes, oldest first; see `models.blend`.
 
+    >>> from models.networks.classifier import Classifier
     >>> images = torch.rand(4, 1, 28, 28)
     >>> first, second = Classifier().eval(), Classifier().eval()
     >>> probability = routed(first, (RouteModules(adapted=second),), images).softmax(1)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 GROUP = "scanflow.remedies"
 PRESENT = "nothing"  # the remedy that leaves everything as it is; every other one is compared with it
-OWN = (PRESENT, "recalibrate", "transfer", "simulate", "filter", "fine_tune", "retrain")  # cheapest first
+OWN = (PRESENT, "recalibrate", "transfer", "simulate", "filter_pairs", "filter", "fine_tune", "retrain", "refit")  # cheapest first
 
 
 def names() -> tuple[str, ...]:
@@ -42,9 +42,12 @@ def remedies() -> "Mapping[str, Prepare]":
     ['nothing', 'recalibrate', 'transfer']
     """
     from models.remedies import filter as filter_
-    from models.remedies import fine_tune, nothing, recalibrate, retrain, simulate, transfer
+    from models.remedies import filter_pairs, fine_tune, nothing, recalibrate, refit, retrain, simulate, transfer
 
-    own = (nothing.prepare, recalibrate.prepare, transfer.prepare, simulate.prepare, filter_.prepare, fine_tune.prepare, retrain.prepare)
+    own = (
+        nothing.prepare, recalibrate.prepare, transfer.prepare, simulate.prepare, filter_pairs.prepare, filter_.prepare, fine_tune.prepare,
+        retrain.prepare, refit.prepare,
+    )
     found: dict[str, Prepare] = dict(zip(OWN, own, strict=True))
     return MappingProxyType(found | {name: point.load() for name, point in _others().items()})
 

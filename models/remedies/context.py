@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.exemplars import Exemplars
-from models.networks.classifier import Classifier
+from models.networks.any_classifier import AnyClassifier
 from models.networks.filter import Filter
 from models.networks.route import RouteModules
 from models.networks.numerics import to_tensor
@@ -34,7 +34,7 @@ class RemedyContext:
         When parts do not fit each other: the message names the part.
     """
 
-    classifier: Classifier
+    classifier: AnyClassifier
     """The live classifier: eval mode, frozen. Remedies copy it, they never change it."""
     clean_images: Images
     """uint8 [m, h, w] or [m, h, w, c]: clean training images (10,000 are enough; of 30,000 `simulate` learns 0.001 to 0.002 more)."""
@@ -120,9 +120,9 @@ class Candidate:
     """
 
     name: str
-    classifier: Classifier | None = None
+    classifier: AnyClassifier | None = None
     filter: Filter | None = None
-    adapted: Classifier | None = None
+    adapted: AnyClassifier | None = None
     gate: nn.Module | None = None
     gate_threshold: float | None = None
     gate_even: float | None = None

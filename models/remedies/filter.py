@@ -45,7 +45,7 @@ def fresh_filter(context: RemedyContext) -> Filter:
     """Return a filter that changes nothing yet; its hidden weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
-        return Filter(context.classifier.channels, context.classifier.size).to(memory_format=torch.channels_last)
+        return Filter(context.classifier.shape[0], context.classifier.shape[1:]).to(memory_format=torch.channels_last)
 
 
 def improve(context: RemedyContext, filter_: Filter, stream: Stream, steps: int) -> None:

@@ -1,15 +1,15 @@
 """Fine-tune: adapt a copy of the classifier to drifted images, mostly without labels, and put it behind a gate."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
-from models.networks.classifier import Classifier
+from models.networks.any_classifier import AnyClassifier
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.gate import gated
 from models.remedies.learning import Source, Stream, descend
-from models.remedies.recalibrate import recalibrated
+from models.remedies.recalibrate import norms_of, recalibrated
 
 STEPS = 350
 CLEAN = 64
@@ -34,14 +34,14 @@ def prepare(context: RemedyContext) -> Candidate:
         return gated(context, Candidate("fine_tune", adapted=adapt(context, STEPS)))
 
 
-def adapt(context: RemedyContext, steps: int, seconds: float | None = None) -> Classifier:
+def adapt(context: RemedyContext, steps: int, seconds: float | None = None) -> AnyClassifier:
     """Return a frozen copy of `context.classifier`, in eval mode, adapted to the drifted images alone."""
     generator = context.generator()
     stream = Stream.of(context, generator)
     clean = Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)
     model = recalibrated(context.classifier, stream.drifted.images).to(memory_format=torch.channels_last)
     model.requires_grad_(requires_grad=True).train()
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = norms_of(model)
     momentum = 0.05
 
     def loss() -> Tensor:

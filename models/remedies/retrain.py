@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
-from models.networks.classifier import Classifier
+from models.networks.any_classifier import AnyClassifier
 from models.networks.numerics import BATCH as LOOK
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
@@ -62,7 +62,7 @@ def _pseudo_labelled(context: RemedyContext, generator: torch.Generator) -> tupl
     return Source(images[kept], label[kept], generator), float(kept.float().mean())
 
 
-def _retrained(context: RemedyContext, drifted: Source, generator: torch.Generator, seconds: float) -> Classifier:
+def _retrained(context: RemedyContext, drifted: Source, generator: torch.Generator, seconds: float) -> AnyClassifier:
     """Return a frozen classifier for clean and drifted images."""
     taught = teaching_source(context, generator)
     clean = Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)

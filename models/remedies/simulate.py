@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from models.naming.imitate import imitate
-from models.networks.classifier import Classifier
+from models.networks.any_classifier import AnyClassifier
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.gate import gated
@@ -61,7 +61,7 @@ def imitated_source(context: RemedyContext, generator: torch.Generator) -> Sourc
     return Source(to_tensor(images), torch.tensor(context.clean_labels[rows]), generator)
 
 
-def simulated(context: RemedyContext, steps: int) -> Classifier:
+def simulated(context: RemedyContext, steps: int) -> AnyClassifier:
     """Return a frozen copy of `context.classifier`, in eval mode, that knows the named corruption."""
     generator = context.generator()
     known, clean = imitated_source(context, generator), Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)

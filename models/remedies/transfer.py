@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from models.networks.augment import affine
-from models.networks.classifier import Classifier
+from models.networks.any_classifier import AnyClassifier
 from models.networks.numerics import fast, thread_count, to_tensor
 from models.remedies.context import Candidate, RemedyContext
 from models.remedies.gate import gated
@@ -46,7 +46,7 @@ def prepare(context: RemedyContext) -> Candidate:
         return gated(context, Candidate("transfer", adapted=adapted, notes=(note,)))
 
 
-def transferred(context: RemedyContext, steps: int) -> Classifier:
+def transferred(context: RemedyContext, steps: int) -> AnyClassifier:
     """Return a frozen copy of `context.classifier`, in eval mode, whose last two layers know the labelled images."""
     generator = context.generator()
     taught = teaching_source(context, generator)
@@ -54,7 +54,7 @@ def transferred(context: RemedyContext, steps: int) -> Classifier:
         raise ValueError("transfer learns from a person's labels and there are none; allow some with [labels] teaching in the policy")
     clean = Source(to_tensor(context.clean_images), torch.tensor(context.clean_labels), generator)
     model = copy.deepcopy(context.classifier).eval().requires_grad_(requires_grad=False)
-    last = [*model.to_latent.parameters(), *model.to_logits.parameters()]
+    last = model.read_out()
     for value in last:
         value.requires_grad = True
 

@@ -10,7 +10,7 @@ import workflows.inference as api
 from models.pipeline import PipelineError, read_files
 from workflows.serving.wire import KeyPair, RemoteError, WireClient
 
-SHADOW_CHUNK = 256  # images in one command: the server answers one command at a time, and others want their turn
+SHADOW_CHUNK = 16  # images in one command: the server answers one command at a time, others want their turn, and a large network takes its time
 ERRORS: dict[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (

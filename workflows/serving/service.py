@@ -104,9 +104,11 @@ class Service:
         seqs = np.arange(first, first + len(labels))
         return Answers(seqs, labels, probabilities, trust, active.pipeline.version, output.routed)
 
-    def _check(self, images: NDArray[Any], pipeline: Pipeline) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def _check(self, images: NDArray[Any], pipeline: Pipeline) -> tuple[NDArray[np.float32], NDArray[Any]]:
         """The images as float32 in [0, 1] and as uint8, both [n, c, h, w]."""
         shape = pipeline.manifest.input
+        if pipeline.manifest.features is not None:
+            return self._check_rows(images, pipeline.manifest.features)
         if images.ndim != 4 or images.shape[1:] != shape:
             expected = f"[n, {', '.join(map(str, shape))}]: number, channels, height, width"
             raise BadImages(f"the images have shape {list(images.shape)}; expected {expected}")
@@ -123,7 +125,21 @@ class Service:
         scaled = images * np.float32(255)
         return images, np.rint(scaled, out=scaled).clip(0, 255, out=scaled).astype(np.uint8)
 
-    def _keep(self, active: _Loaded, output: Output, labels: NDArray[np.int64], pixels: NDArray[np.uint8], begin: float) -> int:
+    def _check_rows(self, rows: NDArray[Any], features: tuple[str, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Rows of a table [n, features] or [n, features, 1, 1], as they are: of float32, finite."""
+        whole = rows[:, :, None, None] if rows.ndim == 2 else rows
+        if whole.shape[1:] != (len(features), 1, 1):
+            raise BadImages(f"the rows have shape {list(rows.shape)}; expected [n, {len(features)}]: {', '.join(features)}")
+        if not 1 <= len(whole) <= self.max_images:
+            raise BadImages(f"the request has {len(whole)} rows; expected between 1 and {self.max_images}")
+        if whole.dtype != np.float32:
+            raise BadImages(f"the rows are {whole.dtype}; expected float32")
+        if not np.isfinite(whole).all():
+            bad = features[int(np.flatnonzero(~np.isfinite(whole).all((0, 2, 3)))[0])]
+            raise BadImages(f"{bad!r} has NaN or infinite values; expected finite numbers")
+        return whole, whole
+
+    def _keep(self, active: _Loaded, output: Output, labels: NDArray[np.int64], pixels: NDArray[Any], begin: float) -> int:
         n = len(labels)
         with self._lock:
             first = active.ring.extend({
@@ -158,9 +174,11 @@ class Service:
     def images(self, seqs: NDArray[np.int64]) -> Images:
         """See `Inference.images`."""
         kept, pixels = self._gather(seqs)
+        if pixels.dtype == np.float32:
+            return Images(kept, pixels[:, :, 0, 0])
         return Images(kept, pixels[:, 0] if pixels.shape[1] == 1 else np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)))
 
-    def _gather(self, seqs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def _gather(self, seqs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Those of `seqs` still in the image ring, and their pixels [n, c, h, w]."""
         seqs = np.asarray(seqs, np.int64).reshape(-1)
         with self._lock:
@@ -179,7 +197,8 @@ class Service:
         for at in range(0, len(kept), SHADOW_BATCH):
             part = slice(at, at + SHADOW_BATCH)
             begin = time.perf_counter()
-            logits = pipeline.run(pixels[part].astype(np.float32) * np.float32(1 / 255)).logits
+            shown = pixels[part] if pixels.dtype == np.float32 else pixels[part].astype(np.float32) * np.float32(1 / 255)
+            logits = pipeline.run(shown).logits
             spent += time.perf_counter() - begin
             labels[part], confidence[part] = logits.argmax(1), softmax(logits).max(1)
         return Shadow(kept, labels, confidence, spent / max(1, len(kept)))
@@ -238,7 +257,7 @@ class Service:
         if self._ring is None or self._images is None:
             with self._lock:
                 self._ring = Ring(self._capacity[0], columns)
-                self._images = Ring(self._capacity[1], {"images": (pipeline.manifest.input, np.uint8)})
+                self._images = Ring(self._capacity[1], {"images": (pipeline.manifest.input, np.float32 if pipeline.manifest.features else np.uint8)})
             self._layout = layout
         if layout != self._layout:
             wrong = f"pipeline {pipeline.name!r} has images, logits, early and latent of {layout}; this deployment keeps {self._layout}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from models.exemplars import MOST_DRIFTS, Exemplars
-from models.networks.classifier import Classifier
+from models.networks.any_classifier import AnyClassifier
 from models.networks.route import RouteModules
 from models.reference import Reference
 from models.training import look
@@ -35,7 +35,7 @@ class Heritage:
         new = f"drift{len(heritage.reference.drifts)}"
         return replace(heritage, routes=(*heritage.routes, *(route._replace(drift=new) for route in routes))), tuple(notes)
 
-    def replaced_by(self, classifier: Classifier, reference: Reference) -> "Heritage":
+    def replaced_by(self, classifier: AnyClassifier, reference: Reference) -> "Heritage":
         """Return the heritage of a pipeline with a new classifier, given its own reference of clean data.
 
         Gates and adapted networks were made for the features of the old one, so routes go; drifts are known by their exemplars.

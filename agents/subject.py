@@ -1,0 +1,134 @@
+"""What a cluster supervises: a data set of the package with a model trained on it, or a model and data that its owner brings."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from agents.doors.likeness import Likenesses
+from agents.options import OptionError
+from agents.policy import Policy
+from agents.state import State
+from models.pipeline import MANIFEST
+from workflows.brought import DeploymentFile
+from workflows.runners.runner import Limits
+from workflows.steps.bring import first_pipeline, gather_data
+from workflows.steps.train import train
+
+LIKENESS = "likeness"  # folder of what is known of corruptions
+BROUGHT = "brought.json"  # beside a brought pipeline: what it was made from, and what it cannot have
+RECORDS, IMAGES, FEWEST_IMAGES = 50_000, 10_000, 2_000
+IMAGE_BYTES = 1 << 28  # for the ring of images, where that holds enough of them
+LOADED = 24  # classifiers in the memory of the server at once: ten pipelines, most with a second one, and what onnxruntime adds
+STEAD = {"filter": "filter_pairs", "retrain": "refit"}  # what takes the place of a remedy that a model cannot have
+LEARNS_FROM_LABELS = ("transfer", "simulate", "filter", "fine_tune", "retrain", "refit")
+
+
+class Subject(NamedTuple):
+    """What is supervised. `root` is the folder of its data, None for the default one; `first` names its first pipeline."""
+
+    name: str
+    root: Path | None
+    policy: Policy
+    impossible: dict[str, str]
+    """Remedies that the model cannot have, with reasons."""
+    limits: Limits
+    images: int
+    """How many images the server keeps."""
+    features: tuple[str, ...] = ()
+    """Names of the columns, where rows of a table are answered in place of images."""
+
+    @property
+    def first(self) -> str:
+        return f"{self.name}-first"
+
+
+def of_dataset(name: str, policy: Policy, state: State, say: Callable[[str], object], log: Callable[[dict[str, Any]], None]) -> Subject:
+    """A data set of the package; its first model is trained if there is none, and `log` gets its metrics."""
+    subject = Subject(name, None, policy, {}, Limits(), IMAGES)
+    folder = state.pipeline(subject.first)
+    if not (folder / MANIFEST).exists():
+        say(f"training the first model on {name}")
+        metrics = train(name, folder, name=subject.first, threads=2)
+        log(metrics)
+        say(f"it is right on {metrics['accuracy_clean']:.1%} of held-out clean images, after {metrics['seconds']:.0f} s")
+    return subject
+
+
+def of_file(wanted: DeploymentFile, policy: Policy, state: State, say: Callable[[str], object], log: Callable[[dict[str, Any]], None]) -> Subject:
+    """A model that its owner brings; its first pipeline is made if there is none, and `log` gets its metrics.
+
+    Raises
+    ------
+    OptionError
+        The state folder holds a pipeline that was made from another model.
+    BringError, DataError
+        As `workflows.steps.bring.first_pipeline`.
+    """
+    name, root = f"{wanted.name}-first", state.folder / "data"
+    folder = state.pipeline(name)
+    gather_data(wanted, root, say)
+    digest = _digest(wanted)
+    if not (folder / BROUGHT).exists():  # written last
+        metrics = first_pipeline(wanted, folder, name=name, root=root, say=say)
+        if wanted.model.features is None:
+            say("learning how known corruptions change these images, to name a drift by; once, some minutes for large images")
+            if not Likenesses(state.folder / LIKENESS, wanted.name, root).learn():
+                say("a drift will have no name here: the images are too large, or too few")
+        (folder / BROUGHT).write_text(json.dumps({"model": digest, "impossible": metrics.pop("impossible")}), encoding="utf-8")
+        log(metrics)
+        say(f"it is right on {metrics['accuracy_clean']:.1%} of held-out clean data; looked at in {metrics['seconds']:.0f} s")
+    known = json.loads((folder / BROUGHT).read_text(encoding="utf-8"))
+    if known["model"] != digest:
+        raise OptionError(f"{state.folder} supervises another model of this name: [model] or its file of weights has changed; give a new --state")
+    reduced = reduce(policy, known["impossible"])
+    asked = [*policy.remedies.prepare, *(STEAD[one] for one in policy.remedies.prepare if one in STEAD and one in known["impossible"])]
+    impossible: dict[str, str] = {one: known["impossible"][one] for one in asked if one in known["impossible"]}
+    for remedy, reason in impossible.items():
+        say(f"no {remedy} for this model: {reason}")
+    possible = ", ".join(reduced.remedies.prepare)
+    say(f"remedies: {possible}" if possible else "this model is monitored; no remedy of the policy can mend it")
+    limits, images = _sizes(folder, wanted.model.shape)
+    return Subject(wanted.name, root, reduced, impossible, limits, images, wanted.model.features or ())
+
+
+def reduce(policy: Policy, impossible: dict[str, str]) -> Policy:
+    """The policy without the remedies that a model cannot have; nobody is asked to teach where nothing learns from it.
+
+    What cannot be learned through the classifier is replaced: a filter by one that is learned from pairs, retraining by the owner's code.
+
+    >>> reduced = reduce(Policy(), {"recalibrate": "no batch norm", "filter": "no gradients"})
+    >>> reduced.remedies.prepare
+    ('simulate', 'filter_pairs', 'fine_tune', 'retrain')
+    """
+    wanted = [STEAD.get(one, one) if one in impossible else one for one in policy.remedies.prepare]
+    prepare = tuple(dict.fromkeys(one for one in wanted if one not in impossible))
+    remedies = msgspec.structs.replace(policy.remedies, prepare=prepare)
+    learns = any(one in LEARNS_FROM_LABELS for one in prepare)
+    labels = policy.labels if learns or not impossible else msgspec.structs.replace(policy.labels, teaching=0)
+    return msgspec.structs.replace(policy, remedies=remedies, labels=labels)
+
+
+def _digest(wanted: DeploymentFile) -> str:
+    """Of the model's table and of its file of weights; its code may change as long as it takes the weights."""
+    digest = hashlib.sha256(msgspec.json.encode(wanted.model))
+    for file in (wanted.model.weights, wanted.model.onnx):
+        if file is not None and (path := Path(wanted.folder) / file).is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sizes(pipeline: Path, shape: tuple[int, int, int]) -> tuple[Limits, int]:
+    """What the server of a brought model may take, and how many images it keeps."""
+    pixels = math.prod(shape)
+    images = max(FEWEST_IMAGES, min(IMAGES, IMAGE_BYTES // pixels))
+    from models.reference import Reference
+
+    known = Reference.load(pipeline / "reference.npz")
+    record = 4 * (known.fit_early.shape[1] + known.fit_latent.shape[1] + known.calibration_logits.shape[1])
+    needed = (1 << 28) + images * pixels + RECORDS * record + LOADED * (pipeline / "classifier.onnx").stat().st_size
+    return Limits(memory=max(Limits().memory, needed)), images
