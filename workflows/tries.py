@@ -60,7 +60,7 @@ class Worker:
         step = task.step
         code = self._code(step)
         return "" if code is None else key_of({
-            "contract": CONTRACT, "call": step.call, "command": step.command, "code": code, "environment": self._runner.environment(step),
+            "contract": CONTRACT, "call": step.call, "command": step.command, "code": code, "environment": self._runner.environment(step, self._base),
             "params": task.params, "inputs": dict(digests), "outputs": step.outputs,
         })  # fmt: skip
 
