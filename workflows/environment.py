@@ -104,7 +104,7 @@ def fault_of(environment: Environment) -> str:
     seen = set()
     for mount in environment.mounts:
         if not mount.source or not re.fullmatch(r"/[^\0:]+", mount.target) or ".." in mount.target.split("/"):
-            return f"the mount {mount.source!r} -> {mount.target!r}: write source = a path here, target = the whole path in the container, such as /data"
+            return f"the mount {mount.source!r} -> {mount.target!r}: write source = a path here, target = a whole path there, such as /data"
         if mount.target.rstrip("/") in seen:
             return f"two mounts share the target {mount.target!r}"
         seen.add(mount.target.rstrip("/"))

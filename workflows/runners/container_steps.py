@@ -15,6 +15,7 @@ import sysconfig
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from workflows.artefacts import digest
 from workflows.environment import Environment
@@ -51,10 +52,15 @@ class ContainerSteps:
         self._images: dict[tuple[Environment, Path], StepImage] = {}
         self._mounted: dict[tuple[Environment, Path], str] = {}
 
-    @property
-    def _engine(self) -> Containers:
+    def connect(self) -> None:
+        """Find the engine, unless it is found already. Raises `RunnerError` if none answers."""
         if self._known is None:
             self._known = self._connect()
+
+    @property
+    def _engine(self) -> Containers:
+        self.connect()
+        assert self._known is not None
         return self._known
 
     def check(self, step: Step, base: Path) -> None:
@@ -64,7 +70,9 @@ class ContainerSteps:
         for mount in step.environment.mounts:
             if not (base / mount.source).exists():
                 raise RunnerError(f"the mount {mount.source!r} should be at {base / mount.source}, and nothing is there")
-        assert self._engine is not None
+        if user_of() == NOBODY:
+            _check_readable(base)
+        self.connect()
 
     def prepare(self, step: Step, base: Path, say: Callable[[str], None]) -> None:
         """See `StepRunner.prepare`: the image, pulled or built where it is not there."""
@@ -81,7 +89,7 @@ class ContainerSteps:
 
     def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
         """See `StepRunner.run`."""
-        user = (os.getuid(), os.getgid()) if os.getuid() else (NOBODY, NOBODY)
+        user = (NOBODY, NOBODY) if user_of() == NOBODY else (os.getuid(), os.getgid())
         try:
             spec = self._spec(job, user)
             if user[0] == NOBODY:
@@ -152,7 +160,7 @@ class _Watch:
         self._over = Stop()
         self._thread = threading.Thread(target=self._watch, name=f"watch {container[:12]}")
 
-    def __enter__(self) -> "_Watch":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -172,6 +180,11 @@ class _Watch:
             self.error = error
             with contextlib.suppress(RunnerError):  # the first error is the one to tell
                 self._engine.remove(self._container)
+
+
+def user_of() -> int:
+    """Who steps run as: whoever runs this, unless that is root."""
+    return os.getuid() or NOBODY
 
 
 def _label(folder: Path) -> str:
@@ -221,7 +234,7 @@ def _lines(blocks: Iterator[bytes]) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def _why(code: int, out_of_memory: bool, environment: Environment) -> str:  # noqa: FBT001 - as the engine tells it
+def _why(code: int, out_of_memory: bool, environment: Environment) -> str:
     if code and out_of_memory:
         held = f"it was held to {environment.memory}; raise environment.memory" if environment.memory else "the machine has no more"
         return f"out of memory: {held}"

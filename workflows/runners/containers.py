@@ -3,6 +3,7 @@
 The real one is `workflows.runners.docker_containers`; both pass the same tests.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -180,10 +181,8 @@ class ContainersTwin:
             child, root = self._running.pop(container, None), self._roots.pop(container, None)
         if child is None or root is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         child.wait()
         if child.stdout is not None:
             child.stdout.close()

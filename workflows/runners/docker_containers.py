@@ -35,6 +35,7 @@ class DockerContainers:
         except FAILURES as error:
             raise RunnerError(f"no container engine answers ({brief(error)}); start one, or use --runner process") from error
         self._streams: dict[str, Any] = {}
+        self._bases: dict[str, tuple[str, str]] = {}
 
     def image(self, name: str, say: Say) -> str:
         try:
@@ -49,17 +50,26 @@ class DockerContainers:
             raise RunnerError(f"the image {name!r} is not here and cannot be pulled: {brief(error)}. See: docker images") from error
 
     def base(self, name: str, say: Say) -> tuple[str, str]:
+        if name not in self._bases:
+            self._bases[name] = self._find_base(name, say)
+        return self._bases[name]
+
+    def _find_base(self, name: str, say: Say) -> tuple[str, str]:
+        if name:
+            found = self.image(name, say)
+            return found, self._python_of(found)
         own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        packages = debian.host_packages((*debian.ROOTS, *TOOLS))
+        packages = debian.host_packages((*debian.ROOTS, *TOOLS)) if f"python{own}" == debian.PYTHON else None
         made = f"scanflow-step-base:{debian.digest(packages)}" if packages else ""
-        wanted = name or (made if made and f"python{own}" == debian.PYTHON and self.built(made) else f"python:{own}-slim")
+        if made and (found := self.built(made)):
+            return found, own
         try:
-            found = self.image(wanted, say)
-        except RunnerError as error:
-            if name or not packages:
+            found = self.image(f"python:{own}-slim", say)
+        except RunnerError:
+            if not packages:
                 raise
-            say(f"no registry ({error}); making a base from this machine's Debian packages")
-            found = self.built(made) or self._import(packages, made)
+            say("no registry can be reached; making a base image from this machine's Debian packages")
+            return self._import(packages, made), own
         return found, self._python_of(found)
 
     def _import(self, packages: tuple[str, ...], tag: str) -> str:

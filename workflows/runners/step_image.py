@@ -40,7 +40,7 @@ def find_image(engine: Containers, environment: Environment, base: Path, say: Sa
     found, python = engine.base("", say)
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if python != own:
-        raise RunnerError(f"the base image has Python {python}, and the libraries here are for {own}; declare requirements, or an image, for the step")
+        raise RunnerError(f"the base image has Python {python}, and the libraries here are for {own}; let the step declare requirements, or an image")
     return StepImage(found, found, shares_libraries=True)
 
 
@@ -71,7 +71,7 @@ def _with_libraries(engine: Containers, environment: Environment, base: Path, sa
             raise RunnerError(f"the requirements {file} cannot be read ({error.strerror}); paths are relative to the graph's file") from error
     else:
         text, wanted = "\n".join(environment.requirements), list(environment.requirements)
-    digest = hashlib.sha256("\0".join((below, python, platform.machine(), _WITH_LIBRARIES, text)).encode()).hexdigest()
+    digest = hashlib.sha256(f"{below}\0{python}\0{platform.machine()}\0{_WITH_LIBRARIES}\0{text}".encode()).hexdigest()
     tag = f"scanflow-step:{digest[:16]}"
     if found := engine.built(tag):
         return StepImage(found, tag)
