@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from workflows.artefacts import digest
 from workflows.engine import Interrupted, run
 from workflows.graph import Builder, GraphError
 from workflows.graph_files import save
@@ -74,14 +75,17 @@ def test_programs_and_functions_find_their_inputs_and_parameters_and_leave_outpu
     graph.step("three", sh('cat "$inputs/all/a"; ls "$inputs"'), inputs={"all": "tree"}).data("one.x", "two.many").data("two.all", "three.all").returns("m", "two.m")
     result = go(graph)
     assert result.ok and result.value == 1.0, [outcome.why for outcome in result.outcomes.values()]
-    assert lines(go, "one[1]") == ['{"n": 20}', "oops"] and lines(go, "two") == ["made"] and lines(go, "three") == ["é10}20}all"]
+    assert sorted(lines(go, "one[1]")) == ["oops", '{"n": 20}'] and lines(go, "two") == ["made"] and lines(go, "three") == ["é10}20}all"]
     assert (result.artefact("two.all") / "a").read_text() == "é10}20}"
 
 
-def test_what_a_step_made_belongs_to_who_runs_the_engine_and_is_the_same_on_every_runner(go):
+def test_what_a_step_made_belongs_to_who_runs_the_engine_and_is_the_same_on_every_runner(go, tmp_path):
     result = go(Builder("g").step("one", sh("mkdir x; echo 1 > x/a; echo 2 > x/b; chmod 600 x/b"), outputs={"x": "tree"}))
     assert {path.stat().st_uid for path in [result.artefact("one.x"), *result.artefact("one.x").iterdir()]} == {os.getuid()}
-    assert result.outcomes["one"].digests["x"] == "folder:c8e0b0ab8b62eb7ae8b6bb0b03ee3b2a16de4e4fda9f1a1fd54f5fe20d4fb7a0"
+    (expected := tmp_path / "expected").mkdir()
+    (expected / "a").write_text("1\n")
+    (expected / "b").write_text("2\n")
+    assert result.outcomes["one"].digests["x"] == digest(expected)
 
 
 def test_an_exit_code_stops_what_depends_on_it_and_nothing_else(go):
@@ -149,7 +153,7 @@ def test_what_a_dead_engine_left_in_containers_is_ended_and_nothing_else(home, t
     runner.prepare(step, home, print)
     for name in "ab":
         twin.start(runner._spec(job(step, home, tmp_path / name), (os.getuid(), os.getgid())))
-    first, second = twin.find(LABEL)
+    _, second = twin.find(LABEL)
     ContainerSteps(lambda: twin).clean([tmp_path / "a"])
     assert list(twin.find(LABEL)) == [second]
     twin.remove(second)
@@ -174,7 +178,7 @@ def test_what_cannot_be_prepared_is_refused_before_anything_runs(home, tmp_path,
 
 def test_without_an_engine_there_is_one_clear_error(home, tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
-    with pytest.raises(RunnerError, match="no container engine answers .* or use --runner process"):
+    with pytest.raises(RunnerError, match=r"no container engine answers .* or use --runner process"):
         run(Builder("g").step("one", ["true"]).build(), base=home, state=tmp_path / "state", runner="container")
     ContainerSteps().clean([tmp_path])  # where no engine answers, nothing runs
 
@@ -267,7 +271,7 @@ def test_real_images_are_made_from_requirements_and_from_a_dockerfile(home, tmp_
     result = run(graph.build(), base=home, state=tmp_path / "state", runner="container", listen=lambda event: said.append(event.text))
     assert states(result) == {"libraries": "finished", "file": "finished", "absent": "failed"}, [one.why for one in result.outcomes.values()]
     assert "1.16.0 /scanflow/site/six.py" in said and "built" in said
-    assert result.outcomes["absent"].code == 127 and "no-such-program cannot be started in its image" in result.outcomes["absent"].why
+    assert result.outcomes["absent"].code == 127 and "not in its image" in result.outcomes["absent"].why
 
 
 @pytest.mark.docker
@@ -308,7 +312,7 @@ def test_a_worker_that_dies_is_a_failure_that_is_tried_again(home, tmp_path, one
 @pytest.mark.ray
 def test_a_step_that_no_machine_is_large_enough_for_is_refused(home, tmp_path, one_ray):
     graph = Builder("g").step("one", ["true"], environment={"gpus": 1000}).build()
-    with pytest.raises(RunnerError, match="no machine of the Ray cluster .*GPU 1000.* would wait for ever"):
+    with pytest.raises(RunnerError, match=r"no machine of the Ray cluster .*GPU 1000.* would wait for ever"):
         run(graph, base=home, state=tmp_path / "state", runner="ray")
 
 

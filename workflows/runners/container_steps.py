@@ -20,7 +20,7 @@ from typing import Self
 from workflows.artefacts import digest
 from workflows.environment import Environment
 from workflows.graph import Step
-from workflows.runners.containers import Bind, CannotStart, Containers, Spec
+from workflows.runners.containers import Bind, Containers, Spec
 from workflows.runners.leftovers import mark
 from workflows.runners.runner import RunnerError
 from workflows.runners.step_image import SITE, StepImage, find_image
@@ -95,7 +95,7 @@ class ContainerSteps:
             if user[0] == NOBODY:
                 _hand_over(job.outputs, user)
             container = self._engine.start(spec)
-        except (CannotStart, RunnerError) as error:
+        except RunnerError as error:
             _take_back(job.outputs, user)
             return Ended(NOT_STARTED, str(error))
         try:
@@ -225,18 +225,20 @@ def _take_back(outputs: Path, user: tuple[int, int]) -> None:
             path.chmod(stat.S_IMODE(mode) | (0o055 if stat.S_ISDIR(mode) else 0o044))
 
 
-def _lines(blocks: Iterator[bytes]) -> Iterator[str]:
-    rest = b""
-    for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
+def _lines(blocks: Iterator[tuple[int, bytes]]) -> Iterator[str]:
+    """Whole lines of both streams: each in its own order, between the two in that in which the engine hands them on."""
+    rests: dict[int, bytes] = {}
+    for stream, block in blocks:
+        *lines, rests[stream] = (rests.get(stream, b"") + block).split(b"\n")
         yield from (line.decode(errors="replace") for line in lines)
-    if rest:
-        yield rest.decode(errors="replace")
+    yield from (rest.decode(errors="replace") for rest in rests.values() if rest)
 
 
 def _why(code: int, out_of_memory: bool, environment: Environment) -> str:
     if code and out_of_memory:
         held = f"it was held to {environment.memory}; raise environment.memory" if environment.memory else "the machine has no more"
         return f"out of memory: {held}"
+    if code == NOT_STARTED:
+        return "a program is not in its image; its log says which"
     by = {128 + one: one.name for one in signal.Signals}.get(code)
     return f"ended by {by}" if by else ""

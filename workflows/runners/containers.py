@@ -52,10 +52,6 @@ class Exit(NamedTuple):
     out_of_memory: bool
 
 
-class CannotStart(Exception):
-    """The engine made the container, and its program could not be started in it; the text is the engine's."""
-
-
 class Containers(Protocol):
     """A container engine. All raise `RunnerError` if it does not answer, or refuses."""
 
@@ -72,10 +68,10 @@ class Containers(Protocol):
         """Build an image from the folder `context`, and its id."""
 
     def start(self, spec: Spec) -> str:
-        """Start a container, and its id. Raises also `CannotStart`."""
+        """Start a container, and its id. One whose program is not there ends with exit code 127."""
 
-    def output(self, container: str) -> Iterator[bytes]:
-        """What it prints, in blocks, until it has ended. Asked for once."""
+    def output(self, container: str) -> Iterator[tuple[int, bytes]]:
+        """What it prints, in blocks, each with the number of its stream, until it has ended. Asked for once."""
 
     def exit(self, container: str) -> Exit:
         """How it ended; waits for that."""
@@ -144,24 +140,22 @@ class ContainersTwin:
         variables = {name: here(value) for name, value in spec.variables.items() if name not in {"HOME"}}
         if command[0] == "python3":
             command[0] = sys.executable
-        try:
-            child = subprocess.Popen(
-                command, cwd=here(spec.folder), env={"PATH": os.environ["PATH"], **variables}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            shutil.rmtree(root)
-            raise CannotStart(f"{spec.command[0]}: {error.strerror}") from error
+        if shutil.which(command[0], path=os.environ["PATH"]) is None:
+            command = ["sh", "-c", "exit 127"]
+        child = subprocess.Popen(
+            command, cwd=here(spec.folder), env={"PATH": os.environ["PATH"], **variables}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         name = uuid.uuid4().hex
         with self._lock:
             self.specs[name], self._running[name], self._roots[name] = spec, child, root
         return name
 
-    def output(self, container: str) -> Iterator[bytes]:
+    def output(self, container: str) -> Iterator[tuple[int, bytes]]:
         stream = self._running[container].stdout
         assert stream is not None
         while block := os.read(stream.fileno(), 1 << 16):
-            yield block
+            yield 1, block
 
     def exit(self, container: str) -> Exit:
         code = self._running[container].wait()

@@ -16,7 +16,7 @@ import docker.types
 import docker.utils
 
 from workflows.runners import debian
-from workflows.runners.containers import CannotStart, Exit, Say, Spec
+from workflows.runners.containers import Exit, Say, Spec
 from workflows.runners.runner import RunnerError
 
 PROJECT = "scanflow-agents"
@@ -136,21 +136,17 @@ class DockerContainers:
             raise RunnerError(f"the container cannot be made: {_taught(error)}") from error
         name = str(made["Id"])
         try:
-            self._streams[name] = api.attach(name, stream=True)  # before it starts, so that nothing is missed
+            self._streams[name] = api.attach(name, stream=True, demux=True)  # before it starts, so that nothing is missed
             api.start(name)
-        except docker.errors.APIError as error:
-            self.remove(name)
-            if "executable file not found" in str(error) or "permission denied" in str(error) or "no such file or directory" in str(error):
-                raise CannotStart(f"{spec.command[0]} cannot be started in its image: {brief(error)}") from error
-            raise RunnerError(f"the container cannot be started: {_taught(error)}") from error
         except FAILURES as error:
             self.remove(name)
-            raise RunnerError(f"the container cannot be started: {brief(error)}") from error
+            raise RunnerError(f"the container cannot be started: {_taught(error)}") from error
         return name
 
-    def output(self, container: str) -> Iterator[bytes]:
+    def output(self, container: str) -> Iterator[tuple[int, bytes]]:
         try:
-            yield from self._streams[container]
+            for streams in self._streams[container]:
+                yield from ((number, block) for number, block in enumerate(streams, 1) if block)
         except FAILURES as error:
             raise RunnerError(f"what the container {container[:12]} prints cannot be read: {brief(error)}") from error
 

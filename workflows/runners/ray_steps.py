@@ -131,7 +131,8 @@ class RaySteps:
             return Ended(INTERRUPTED, "interrupted")
         if ended is None:
             return Ended(RAISED, "the Ray task ended without a word")
-        unpack(b"".join(pieces), job.outputs)
+        if not ended.code:
+            unpack(b"".join(pieces), job.outputs)
         return ended
 
     def clean(self, folders: Sequence[Path]) -> None:
@@ -272,7 +273,7 @@ def _prepare_there(text: bytes, code: bytes) -> tuple[list[str], str, str, bool]
     lines: list[str] = []
     runner = ContainerSteps()
     with tempfile.TemporaryDirectory(prefix="scanflow-step-") as name:
-        base = Path(name)
+        (base := Path(name) / "graph").mkdir(mode=0o755)
         unpack(code, base)
         try:
             runner.connect()
