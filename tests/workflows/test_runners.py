@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from workflows.artefacts import digest
 from workflows.engine import Interrupted, run
 from workflows.graph import Builder, GraphError
-from workflows.graph_files import save
+from workflows.graph_files import load, save
 from workflows.runners.container_steps import LABEL, ContainerSteps
 from workflows.runners.containers import ContainersTwin
 from workflows.runners.runner import RunnerError
@@ -135,6 +136,17 @@ def test_a_step_does_not_outlive_an_engine_that_fails(go, runner):
         go(Builder("g").step("one", sh("echo begun; exec sleep 1000")), listen=lambda event: 1 / (event.text != "begun"))
     if isinstance(runner, ContainerSteps):
         assert not runner._engine.find(LABEL)
+
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "points"
+
+
+def test_the_example_makes_the_same_artefacts_on_every_runner(runner, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    result = run(load(EXAMPLE / "graph.toml"), base=EXAMPLE, state=tmp_path / "state", runner=runner)
+    expected = run(load(EXAMPLE / "graph.toml"), base=EXAMPLE, state=tmp_path / "expected", runner="process")
+    assert result.ok and len(result.outcomes) == 6 and result.value == expected.value > 0.8
+    assert {task: one.digests for task, one in result.outcomes.items()} == {task: one.digests for task, one in expected.outcomes.items()}
 
 
 # --- containers -----------------------------------------------------------------------------------------------------------
@@ -289,7 +301,7 @@ def test_after_the_engine_was_killed_its_real_container_is_ended_and_only_what_i
         engine.kill()
     [crashed] = (home / "state" / "runs").iterdir()
     mine = ContainerSteps()
-    wanted = {label for label in mine._engine.find(LABEL).values()}
+    wanted = set(mine._engine.find(LABEL).values())
     assert wanted
     result = run(resume=crashed.name, state=home / "state", params={"wait": 0})
     assert result.of("finished") == ["s5", "s6", "s7", "s8", "s9"] and len(result.of("cached")) == 5

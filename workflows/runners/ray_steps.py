@@ -56,7 +56,7 @@ class RaySteps:
             check_call(step.call, base)
         for mount in step.environment.mounts:
             if not Path(mount.source).is_absolute():
-                raise RunnerError(f"the mount {mount.source!r} is relative, and the step may run anywhere; write a whole path that is there on all machines")
+                raise RunnerError(f"the mount {mount.source!r} is relative, but a step may run anywhere; write a path that all machines have")
         _join()
         wanted = _resources(step.environment)
         largest = [node["Resources"] for node in _alive()]
