@@ -72,7 +72,8 @@ def chain(steps: int) -> Graph:
     """`steps` steps that do nothing, each after the one before."""
     made = Builder("chain")
     for number in range(steps):
-        made.step(f"s{number}", ["sh", "-c", "echo '{\"done\": 1}' > $4/metrics.json", "step"], when=f"s{number - 1}.done > 0" if number else "")
+        made.step(f"s{number}", ["sh", "-c", "echo '{\"done\": 1}' > $4/metrics.json", "step"], params={"number": number},
+                  when=f"s{number - 1}.done > 0" if number else "")  # fmt: skip
     return made.build()
 
 
@@ -95,7 +96,8 @@ def containers(steps: int, rounds: int) -> dict[str, list[float]]:
                     if event.kind in {"started", "ended"}:
                         (begun if event.kind == "started" else ended)[event.task] = time.perf_counter()
 
-                assert run(made, base=RESULTS, state=Path(folder), runner=runner, jobs=1, listen=note).ok
+                result = run(made, base=RESULTS, state=Path(folder), runner=runner, jobs=1, listen=note)
+                assert len(result.of("finished")) == steps
                 values.append((max(ended.values()) - min(begun.values())) / steps)
     return taken
 
