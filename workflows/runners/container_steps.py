@@ -120,7 +120,7 @@ class ContainerSteps:
             engine = self._engine
         except RunnerError:
             return
-        wanted = {_label(folder) for folder in folders}
+        wanted = {mark_of(folder) for folder in folders}
         for container, label in engine.find(LABEL).items() if wanted else ():
             if label in wanted:
                 engine.remove(container)
@@ -146,7 +146,7 @@ class ContainerSteps:
             program[0] = "python3"
         return Spec(
             image.id, (*program, "--inputs", INPUTS, "--outputs", OUTPUTS, "--params", PARAMS), variables, tuple(binds), GRAPH,
-            f"{user[0]}:{user[1]}", {LABEL: _label(job.folder)}, environment.cpus, environment.bytes, environment.gpus, environment.network,
+            f"{user[0]}:{user[1]}", {LABEL: mark_of(job.folder)}, environment.cpus, environment.bytes, environment.gpus, environment.network,
         )  # fmt: skip
 
 
@@ -187,7 +187,8 @@ def user_of() -> int:
     return os.getuid() or NOBODY
 
 
-def _label(folder: Path) -> str:
+def mark_of(folder: Path) -> str:
+    """The value of the label that a try's container bears."""
     return next(iter(mark(folder))).rpartition("_")[2].lower()
 
 
