@@ -83,7 +83,7 @@ def fault_of(environment: Environment) -> str:
     """What is wrong with an environment, as one sentence; empty if nothing is.
 
     >>> fault_of(Environment(image="a", dockerfile="b"))
-    "image and dockerfile both say what the container is made from; leave one of them"
+    'image and dockerfile both say what the container is made from; leave one of them'
     """
     chosen = [name for name in ("image", "dockerfile", "requirements") if getattr(environment, name)]
     if len(chosen) > 1:
