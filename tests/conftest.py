@@ -91,3 +91,13 @@ def state(tmp_path: Path) -> Path:
     folder = tmp_path / "state"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def one_ray():
+    """Starting Ray takes about twenty seconds, so all tests share one."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, namespace="scanflow", log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()

@@ -14,7 +14,7 @@ from workflows.events import Listener
 from workflows.graph import GraphError
 from workflows.graph_files import load
 from workflows.runners.runner import RunnerError
-from workflows.runners.steps import RUNNERS, UNBUILT
+from workflows.runners.steps import RUNNERS
 from workflows.runs import Run, RunError
 from workflows.step import StepError
 
@@ -27,7 +27,7 @@ FILE = typer.Argument(help="A graph, .toml or .yaml.")
 @app.command()
 def run(
     file: Annotated[Path | None, FILE] = None,
-    runner: Annotated[str, typer.Option(help=f"{' or '.join(RUNNERS)}. Not built yet: {', '.join(UNBUILT)}.")] = "",
+    runner: Annotated[str, typer.Option(help=f"Where steps run: {', '.join(RUNNERS)}. Default: process, or that of the run to resume.")] = "",
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of the graph, or STEP.NAME=VALUE; may be repeated.")] = None,
     given: Annotated[list[str] | None, typer.Option("--input", help="inputs.NAME=PATH or NODE.PORT=PATH, from outside; may be repeated.")] = None,
     anew: Annotated[str, typer.Option("--from", help="Run this step again, and all that depend on it, whatever was made before.")] = "",

@@ -8,12 +8,14 @@ import ast
 import functools
 import hashlib
 import inspect
+import itertools
 import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflows.artefacts import digest
+from workflows.graph import Step
 from workflows.step import StepError, find
 
 
@@ -43,6 +45,33 @@ def command_digest(command: Sequence[str], base: Path) -> str:
 def files_digest(files: Sequence[str], base: Path) -> str:
     """A digest of further files of a step. Raises FileNotFoundError."""
     return _joined(*(f"{name} {digest(base / name)}" for name in files))
+
+
+def code_files(step: Step, base: Path) -> dict[str, Path]:
+    """The files in the graph's folder that make a step, by their names there: what its digest counts, and what its image is built from.
+
+    Another machine needs these to run it. Raises FileNotFoundError.
+    """
+    named = [word for word in step.command if (base / word).is_file()] + list(step.files)
+    modules = [word for before, word in itertools.pairwise(step.command) if before == "-m"] + ([step.call.partition(":")[0]] if step.call else [])
+    found = {str(file.relative_to(base)): file for module in modules for file in sources(module, [base]).values()}
+    if isinstance(wanted := step.environment.requirements, str) and wanted:
+        named.append(wanted)
+    if step.environment.dockerfile:
+        from workflows.runners.docker_containers import context_files
+
+        folder = Path(step.environment.dockerfile).parent
+        named += [str(folder / name) for name in context_files(base / step.environment.dockerfile) if not (base / folder / name).is_dir()]
+    for name in named:
+        path = base / name
+        if not path.resolve().is_relative_to(base.resolve()):
+            continue  # it lies elsewhere, and must be there on the other machine as well
+        if path.is_dir():
+            found |= {str(one.relative_to(base)): one for one in path.rglob("*") if one.is_file() and "__pycache__" not in one.parts}
+        else:
+            path.stat()
+            found[str(path.relative_to(base))] = path
+    return found
 
 
 def sources(module: str, path: Sequence[Path]) -> dict[str, Path]:

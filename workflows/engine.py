@@ -21,8 +21,8 @@ from workflows.events import DONE, Event, Listener, Outcome, Result, State
 from workflows.expressions import ExpressionError
 from workflows.graph import Graph, GraphError, Step
 from workflows.journal import Journal, code_version
-from workflows.plan import Gathered, Given, Made, Plan, Source, leaves, plan
-from workflows.runners.steps import StepRunner, Stop, step_runner
+from workflows.plan import Gathered, Given, Made, Plan, Source, Task, leaves, plan
+from workflows.runners.steps import RUNNERS, StepRunner, Stop, step_runner
 from workflows.runs import Request, Run, RunError
 from workflows.tries import Worker
 from workflows.words import nearest
@@ -55,7 +55,7 @@ def run(
     state : holds runs/ and store/.
     params : override the graph's parameters, or those of a node as "node.name".
     given : the graph's own inputs as "inputs.NAME", and what data edges bring from services, agents and people as "NODE.PORT".
-    runner : "process" (the default), "inline", or a `StepRunner`.
+    runner : "process" (the default), "inline", "container", "ray", or a `StepRunner`.
     jobs : how many tasks run side by side.
     anew : a step that is run again with all that depend on it, whatever was made before.
     resume : the name of an earlier run to go on with: its finished tasks that have not changed since are not run again.
@@ -90,21 +90,33 @@ def run(
     paths = _given(laid, {name: Path(path) for name, path in request.given.items()})
     again = laid.after(laid.named(anew)) if anew else frozenset[str]()
     codes = _Codes(where)
-    for step in {id(task.step): task.step for task in laid.tasks.values()}.values():
-        chosen.check(step, where)
-        codes(step)
+    tell = listen or _quiet
+    steps: dict[int, Task] = {}
+    for task in laid.tasks.values():
+        steps.setdefault(id(task.step), task)
+    for task in steps.values():
+        chosen.check(task.step, where)
+        codes(task.step)
+    for task in steps.values():
+        chosen.prepare(task.step, where, _teller(tell, task.id))
     now = known or Run.begin(runs, request, clock)
     with now.held():
         if known:
-            known.ask(request)
+            if (before := asked.runner) != request.runner and before in RUNNERS:
+                step_runner(before).clean(known.unfinished())
             chosen.clean(known.unfinished())
+            known.ask(request)
         worker = Worker(now, Store(state.absolute() / "store"), chosen, where, codes, again, wait)
         with Journal(now.folder, clock) as journal:
-            return _Execution(laid, paths, now, worker, jobs, listen or _quiet, journal).run(request.runner, where)
+            return _Execution(laid, paths, now, worker, jobs, tell, journal).run(request.runner, where)
 
 
 def _quiet(event: Event) -> None:
     del event
+
+
+def _teller(tell: Listener, task: str) -> Callable[[str], None]:
+    return lambda line: tell(Event("line", task, f"-- {line}"))
 
 
 def _given(laid: Plan, given: Mapping[str, Path]) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import networkx as nx
 
+from workflows.environment import PLAIN, Environment
 from workflows.words import nearest
 
 Ports = dict[str, str]  # the name of each port, and the type of the artefact that passes through it
@@ -56,6 +57,7 @@ class Step(_Node, frozen=True, kw_only=True):
     cache : whether what it made for the same inputs, code, parameters and environment may be used again.
     retries, backoff : how often to try again after a failure, and seconds before the first of these, doubled each time.
     timeout : seconds until a try is ended; 0 is no limit.
+    environment : the image that it runs in, and how much of the machine and of the world it may use.
     """
 
     command: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ class Step(_Node, frozen=True, kw_only=True):
     retries: int = 0
     backoff: float = 1.0
     timeout: float = 0.0
+    environment: Environment = PLAIN
 
 
 class Subgraph(_Part, frozen=True, kw_only=True):
@@ -293,6 +296,10 @@ class Builder:
         check_new_name(name, {known: SECTIONS[place] for place, nodes in self._nodes.items() for known in nodes}, SECTIONS[section])
         if wrong := next((key for key in fields if key not in kind.__struct_fields__), None):
             raise GraphError(f"{SECTIONS[section]} {name!r} has no {wrong!r}{nearest(wrong, kind.__struct_fields__)}")
+        if isinstance(environment := fields.get("environment"), Mapping):
+            for key in environment:
+                if key not in Environment.__struct_fields__:
+                    raise GraphError(f"{SECTIONS[section]} {name!r}: environment has no {key!r}{nearest(key, Environment.__struct_fields__)}")
         try:
             self._nodes[section][name] = msgspec.convert(fields, kind)
         except msgspec.ValidationError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import networkx as nx
 
+from workflows.environment import fault_of
 from workflows.expressions import ExpressionError, names
 from workflows.graph import ANY, INPUTS, OUTPUTS, DataEdge, Graph, GraphError, Node, Step, Subgraph, as_networkx, end
 from workflows.words import nearest
@@ -118,6 +119,10 @@ def _check_step(step: Step, where: str) -> None:
     for word in (*step.command, *step.files):
         if "\0" in word or not word:
             raise GraphError(f"{where}: {word!r} in command or files is no word for a command line")
+    if fault := fault_of(step.environment):
+        raise GraphError(f"{where}: environment: {fault}")
+    if step.cache and any(mount.writable for mount in step.environment.mounts):
+        raise GraphError(f"{where}: a writable mount is changed by each run, so what it made cannot be used again; add cache = false to the step")
 
 
 def _check_params(params: Mapping[str, Any], where: str) -> None:

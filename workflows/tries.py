@@ -61,7 +61,7 @@ class Worker:
     def _made_by(self, task: Task, digests: Mapping[str, Any]) -> dict[str, Any]:
         """What decides the result; all of it as one name, the key, which is empty if that cannot be told."""
         step = task.step
-        code, environment, inputs = self._code(step), self._runner.environment(step), dict(digests)
+        code, environment, inputs = self._code(step), self._runner.environment(step, self._base), dict(digests)
         key = "" if code is None else key_of({
             "contract": CONTRACT, "call": step.call, "command": step.command, "code": code, "environment": environment,
             "params": task.params, "inputs": inputs, "outputs": step.outputs,

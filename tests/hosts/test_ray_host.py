@@ -6,7 +6,6 @@ from collections import Counter
 from functools import partial
 
 import pytest
-import ray
 
 from agents.desk import Desk
 from agents.hosts.host import AgentError, LocalHost
@@ -16,15 +15,7 @@ from agents.messages import EvidenceUpdated, IncidentClosed, Tick, WindowObserve
 from tests.agents.helpers import INCIDENT, ask_labels, kinds, window
 from tests.agents.world import FACTORIES, Loop, World, drift_comes_and_goes
 
-pytestmark = pytest.mark.ray
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_ray():
-    """Starting Ray takes about twenty seconds, so all tests share one."""
-    ray.init(num_cpus=2, include_dashboard=False, namespace="scanflow", log_to_driver=False, configure_logging=False)
-    yield
-    ray.shutdown()
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("one_ray")]
 
 
 class CountingHost(LocalHost):

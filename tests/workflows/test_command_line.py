@@ -111,7 +111,7 @@ def test_parameters_and_inputs_are_given_on_the_command_line(tmp_path, call):
     ("arguments", "says"),
     [
         (["run", "none.toml"], "error: none.toml: cannot be read"), (["run"], "error: give the file of a graph, or --resume RUN"),
-        (["run", "g.toml", "--runner", "ray"], "steps cannot run by 'ray' yet; there are the runners: process, inline"),
+        (["run", "g.toml", "--runner", "rya"], "no runner 'rya'; did you mean 'ray'"),
         (["run", "g.toml", "--param", "x"], "write NAME=VALUE"), (["check", "bad.toml"], "has no key 'stesp'; did you mean 'steps'"),
     ],
 )  # fmt: skip

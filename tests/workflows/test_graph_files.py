@@ -17,6 +17,10 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=5,
 )  # fmt: skip
 params = st.dictionaries(st.text(min_size=1), values.filter(lambda value: not (isinstance(value, str) and value.startswith("${"))), max_size=3)
+environments = st.sampled_from([
+    {}, {"image": "a:1", "cpus": 0.5, "gpus": 1}, {"dockerfile": "b/Dockerfile", "memory": 1 << 30, "network": "bridge"},
+    {"requirements": ["a==1", "b"], "base": "c", "memory": "1.5 GB", "mounts": [{"source": "d", "target": "/d"}]}, {"requirements": "r.txt"},
+])  # fmt: skip
 
 
 @st.composite
@@ -37,7 +41,7 @@ def graphs(draw, deep=True):
         wanted = {f"in{number}": kind for number, (_, kind) in enumerate(open_ports)}
         made.step(
             name, draw(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1, max_size=3)),
-            inputs=wanted, outputs=outputs, params=draw(params) | {"s": "${seed}"}, cache=draw(st.booleans()), retries=draw(st.integers(0, 9)),
+            inputs=wanted, outputs=outputs, params={key: value for key, value in draw(params).items() if key != "lr"} | {"s": "${seed}"}, environment=draw(environments), cache=draw(st.booleans()), retries=draw(st.integers(0, 9)),
             timeout=draw(st.floats(0, 1e9)), each=draw(st.sampled_from([{}, {"lr": [1, 2.5, "x"]}])),
         )  # fmt: skip
         for number, (source, _) in enumerate(open_ports):

@@ -1,4 +1,4 @@
-"""Runs the inference server in a container. The one module that imports docker.
+"""Runs the inference server in a container. The door to Docker, with `workflows.runners.docker_containers`.
 
 The container gets no right that it does not need: not root, a read-only file system, no capability, no new privileges, limits on
 memory, processor and processes, and ports on 127.0.0.1 only. Its configuration, with its secret key, is copied into a volume of its
@@ -9,7 +9,7 @@ import hashlib
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import docker
 import docker.errors
@@ -18,15 +18,14 @@ import docker.models.images
 import msgspec
 
 from workflows.runners import debian, image
+from workflows.runners.docker_containers import FAILURES, PROJECT, brief, name_and_tag
 from workflows.runners.runner import Handle, Limits, RunnerError
 from workflows.serving.config import Config
 
-PROJECT = "scanflow-agents"
 DEFAULT_BASE = "python:3.11-slim"
 CONFIG = "/run/scanflow"
 GRACE = 10  # seconds that a server has to end by itself
 RESTARTS = 5
-_FAILURES = (docker.errors.DockerException, OSError)  # OSError: what the library underneath raises of its own is one
 
 
 class ContainerRunner:
@@ -47,8 +46,8 @@ class ContainerRunner:
         try:
             self._engine = docker.from_env(timeout=120)
             self._engine.ping()
-        except _FAILURES as error:
-            raise RunnerError(f"no container engine answers ({_brief(error)}); start one, or use the runtime 'process'") from error
+        except FAILURES as error:
+            raise RunnerError(f"no container engine answers ({brief(error)}); start one, or use the runtime 'process'") from error
 
     def prepare(self) -> None:
         """See `Runner.prepare`: finds or builds the image. Running Python in the base also shows that the engine can run containers."""
@@ -59,8 +58,8 @@ class ContainerRunner:
             self._image = tag
             if not self._engine.images.list(name=tag):
                 self._build(tag, base, python)
-        except _FAILURES as error:
-            raise RunnerError(f"the container image cannot be made: {_brief(error)}") from error
+        except FAILURES as error:
+            raise RunnerError(f"the container image cannot be made: {brief(error)}") from error
 
     def start(self, name: str, config: Config, folder: Path) -> Handle:
         """See `Runner.start`."""
@@ -84,9 +83,9 @@ class ContainerRunner:
             )  # fmt: skip
             container.put_archive(CONFIG, image.pack("config.json", msgspec.json.encode(inside)))
             container.start()
-        except _FAILURES as error:
+        except FAILURES as error:
             self._remove_all(mine)
-            raise RunnerError(f"the container cannot be started: {_brief(error)}") from error
+            raise RunnerError(f"the container cannot be started: {brief(error)}") from error
         return Handle("container", str(container.id), "")
 
     def alive(self, handle: Handle) -> bool:
@@ -103,9 +102,9 @@ class ContainerRunner:
                 container.remove(v=True, force=True)
         except docker.errors.NotFound:
             return
-        except _FAILURES as error:
+        except FAILURES as error:
             short = handle.id[:12]
-            raise RunnerError(f"the container {short} cannot be removed: {_brief(error)}; try: docker rm -f -v {short}") from error
+            raise RunnerError(f"the container {short} cannot be removed: {brief(error)}; try: docker rm -f -v {short}") from error
 
     def log(self, handle: Handle, folder: Path) -> str:
         """See `Runner.log`."""
@@ -123,8 +122,8 @@ class ContainerRunner:
             return self._engine.containers.get(handle.id)
         except docker.errors.NotFound:
             return None
-        except _FAILURES as error:
-            raise RunnerError(f"the container engine does not answer: {_brief(error)}") from error
+        except FAILURES as error:
+            raise RunnerError(f"the container engine does not answer: {brief(error)}") from error
 
     def _remove_all(self, labels: dict[str, str]) -> None:
         """Remove what an earlier start of the same deployment left, if it ended before it could say so."""
@@ -140,10 +139,10 @@ class ContainerRunner:
             except docker.errors.ImageNotFound:
                 continue
         try:
-            return self._engine.images.pull(*_name_and_tag(self.base_image))
-        except _FAILURES as error:
+            return self._engine.images.pull(*name_and_tag(self.base_image))
+        except FAILURES as error:
             if self.base_image != DEFAULT_BASE:
-                raise RunnerError(f"the base image {self.base_image!r} is not here and cannot be pulled: {_brief(error)}") from error
+                raise RunnerError(f"the base image {self.base_image!r} is not here and cannot be pulled: {brief(error)}") from error
         begin = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "base.tar"
@@ -192,13 +191,3 @@ def _own_base() -> str:
 def _labels(name: str, folder: Path) -> dict[str, str]:
     state = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
     return {"scanflow.project": PROJECT, "scanflow.deployment": name, "scanflow.state": state}
-
-
-def _name_and_tag(reference: str) -> tuple[str, str | None]:
-    name, _, tag = reference.rpartition(":")
-    return (name, tag) if name and "/" not in tag else (reference, "latest")
-
-
-def _brief(error: Exception) -> str:
-    explanation: Any = getattr(error, "explanation", None) or getattr(error, "msg", None) or error
-    return " ".join(str(explanation).split())[:400]

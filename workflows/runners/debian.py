@@ -32,8 +32,8 @@ ACCOUNTS = {
 }
 
 
-def host_packages() -> tuple[str, ...] | None:
-    """The host's packages that a Python base needs, as name=version, sorted; None if the host has no such Python."""
+def host_packages(roots: tuple[str, ...] = ROOTS) -> tuple[str, ...] | None:
+    """The host's packages that a Python base needs, as name=version, sorted; None if the host has no such Python, or not all `roots`."""
     if shutil.which("dpkg-query") is None or not Path(f"/usr/bin/{PYTHON}").exists():
         return None
     text = subprocess.run(
@@ -46,10 +46,10 @@ def host_packages() -> tuple[str, ...] | None:
         if status == "installed":
             wanted = [re.split(r"[\s:(|]", part.strip(), maxsplit=1)[0] for part in depends.split(",")]
             installed[name] = version, [name for name in wanted if name]
-    if not set(ROOTS) <= set(installed):
+    if not set(roots) <= set(installed):
         return None
     found: set[str] = set()
-    waiting = list(ROOTS)
+    waiting = list(roots)
     while waiting:
         name = waiting.pop()
         if name in installed and name not in found and name not in LEFT_OUT:

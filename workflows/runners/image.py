@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -86,10 +87,14 @@ def digest(base: str, python: str) -> str:
 
 def install_site(target: Path, python: str) -> None:
     """Install the wheels of the libraries for Python `python` into the folder `target`; no build, no script. Raises `RunnerError`."""
-    command = [*_installer(python), "--no-deps", "--target", str(target), *requirements(python)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    install_wheels(target, python, ["--no-deps", *requirements(python)])
+
+
+def install_wheels(target: Path, python: str, wanted: Sequence[str]) -> None:
+    """Install wheels for Python `python` into the folder `target`; `wanted` is as pip reads it. Raises `RunnerError`."""
+    done = subprocess.run([*_installer(python), "--target", str(target), *wanted], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RunnerError(f"the server's libraries cannot be installed for Python {python}: {done.stderr[-800:].strip()}")
+        raise RunnerError(f"the libraries cannot be installed for Python {python}: {done.stderr[-800:].strip()}")
 
 
 def _installer(python: str) -> list[str]:

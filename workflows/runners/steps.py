@@ -1,7 +1,7 @@
 """Where steps run: what the engine asks of a runner, the runner of child processes, and the one of this process.
 
-The runners of the inference server start something that stays up; these run something that ends. A runner for containers or for Ray
-is one more class with the four members of `StepRunner`, and a line in `RUNNERS`; they are not written yet, and asking for one says so.
+The runners of the inference server start something that stays up; these run something that ends. Those for containers and for Ray are in
+`workflows.runners.container_steps` and `workflows.runners.ray_steps`; one of your own is a class with the members of `StepRunner`.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from workflows.environment import Environment
 from workflows.graph import Step
 from workflows.runners.leftovers import end_leftovers, mark
 from workflows.runners.runner import RunnerError
@@ -82,7 +83,10 @@ class StepRunner(Protocol):
     def check(self, step: Step, base: Path) -> None:
         """Refuse a step that could not start, before anything runs. Raises `RunnerError`, `StepError`."""
 
-    def environment(self, step: Step) -> str:
+    def prepare(self, step: Step, base: Path, say: Callable[[str], None]) -> None:
+        """Make ready what it runs in, before anything runs; `say` gets what takes its time. Raises `RunnerError`."""
+
+    def environment(self, step: Step, base: Path) -> str:
         """What the step runs in, as a digest: another environment, another result."""
 
     def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
@@ -93,22 +97,35 @@ class StepRunner(Protocol):
 
 
 class ProcessSteps:
-    """Each step as a child process, in a group of its own, so that what it starts ends with it. No limits but its time-out."""
+    """Each step as a child process, in a group of its own, so that what it starts ends with it. No limits but its time-out.
+
+    A step that declares an image or limits runs without them, and its log begins with a line that says so. One whose mounts would not be
+    where it looks for them is refused.
+    """
 
     def check(self, step: Step, base: Path) -> None:
         """See `StepRunner.check`."""
         if step.call:
-            _check_call(step.call, base)
+            check_call(step.call, base)
         elif step.command[0] != PYTHON and shutil.which(_program(step.command[0], base)) is None:
             where = "in the graph's folder" if "/" in step.command[0] else "on PATH"
             raise RunnerError(f"there is no program {step.command[0]!r} {where} ({base}) that may be run; install it, or correct the command")
+        for mount in step.environment.mounts:
+            if (base / mount.source).resolve() != Path(mount.target).resolve():
+                raise RunnerError(f"a process cannot see the mount {mount.source!r} at {mount.target}; use --runner container, or make it an input")
 
-    def environment(self, step: Step) -> str:
+    def prepare(self, step: Step, base: Path, say: Callable[[str], None]) -> None:
+        """See `StepRunner.prepare`: there is nothing to do."""
+
+    def environment(self, step: Step, base: Path) -> str:
         """See `StepRunner.environment`: the machine's kind, and for Python its version and those of all that is installed."""
-        return _environment(python=bool(step.call) or step.command[0] == PYTHON)
+        del base
+        return libraries() if step.call or step.command[0] == PYTHON else _machine()
 
     def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
         """See `StepRunner.run`."""
+        if wanted := _not_kept(job.step.environment):
+            say(f"-- not kept by a process: {wanted}; --runner container keeps it")
         words = list(job.step.command)
         program = [sys.executable, "-m", "workflows.step", job.step.call] if job.step.call else words
         if program[0] == PYTHON:
@@ -160,9 +177,12 @@ class InlineSteps:
         if (promised.inputs, promised.outputs) != (step.inputs, step.outputs):
             raise StepError(f"{step.call} has the ports {promised.inputs} -> {promised.outputs}; the graph says {step.inputs} -> {step.outputs}")
 
-    def environment(self, step: Step) -> str:
+    def prepare(self, step: Step, base: Path, say: Callable[[str], None]) -> None:
+        """See `StepRunner.prepare`: there is nothing to do."""
+
+    def environment(self, step: Step, base: Path) -> str:
         """See `StepRunner.environment`."""
-        return self._commands.environment(step)
+        return self._commands.environment(step, base)
 
     def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
         """See `StepRunner.run`."""
@@ -181,24 +201,33 @@ class InlineSteps:
         self._commands.clean(folders)
 
 
-RUNNERS: Mapping[str, Callable[[], StepRunner]] = {"process": ProcessSteps, "inline": InlineSteps}
-UNBUILT = ("container", "ray")
+def _containers() -> StepRunner:
+    from workflows.runners.container_steps import ContainerSteps  # each of these is imported only where it is used
+
+    return ContainerSteps()
+
+
+def _ray() -> StepRunner:
+    from workflows.runners.ray_steps import RaySteps
+
+    return RaySteps()
+
+
+RUNNERS: Mapping[str, Callable[[], StepRunner]] = {"process": ProcessSteps, "inline": InlineSteps, "container": _containers, "ray": _ray}
 
 
 def step_runner(name: str) -> StepRunner:
     """The runner of this name. Raises `RunnerError`."""
-    if name in RUNNERS:
-        return RUNNERS[name]()
-    if name in UNBUILT:
-        raise RunnerError(f"steps cannot run by {name!r} yet; there are the runners: {', '.join(RUNNERS)}")
-    raise RunnerError(f"there is no runner {name!r}{nearest(name, RUNNERS)}")
+    if name not in RUNNERS:
+        raise RunnerError(f"there is no runner {name!r}{nearest(name, RUNNERS)}")
+    return RUNNERS[name]()
 
 
 def _program(word: str, base: Path) -> str:
     return str(base / word) if "/" in word else word
 
 
-def _check_call(call: str, base: Path) -> None:
+def check_call(call: str, base: Path) -> None:
     """Find the module without importing it: it may need libraries that only the step's own process should load."""
     from workflows.code import sources
 
@@ -210,12 +239,20 @@ def _check_call(call: str, base: Path) -> None:
 
 
 @cache
-def _environment(*, python: bool) -> str:
-    found = [platform.machine(), platform.system()]
-    if python:
-        installed = {f"{one.name}=={one.version}" for one in importlib.metadata.distributions()}
-        found += [platform.python_version(), *sorted(installed)]
-    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+def libraries() -> str:
+    """The running Python and all that is installed for it, as a digest."""
+    installed = {f"{one.name}=={one.version}" for one in importlib.metadata.distributions()}
+    return hashlib.sha256("\n".join([_machine(), platform.python_version(), *sorted(installed)]).encode()).hexdigest()
+
+
+def _machine() -> str:
+    return f"{platform.machine()} {platform.system()}"
+
+
+def _not_kept(environment: Environment) -> str:
+    """What a step declares and a process cannot keep."""
+    names = ("image", "dockerfile", "requirements", "cpus", "memory", "gpus")
+    return ", ".join(f"{name} = {getattr(environment, name)!r}" for name in names if getattr(environment, name))
 
 
 def _follow(child: "subprocess.Popen[bytes]", timeout: float, say: Callable[[str], None], stop: Stop) -> str:
