@@ -120,7 +120,7 @@ class ProcessSteps:
     def environment(self, step: Step, base: Path) -> str:
         """See `StepRunner.environment`: the machine's kind, and for Python its version and those of all that is installed."""
         del base
-        return libraries() if step.call or step.command[0] == PYTHON else _machine()
+        return libraries() if step.call or step.command[0] == PYTHON else _digest()
 
     def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
         """See `StepRunner.run`."""
@@ -242,11 +242,12 @@ def check_call(call: str, base: Path) -> None:
 def libraries() -> str:
     """The running Python and all that is installed for it, as a digest."""
     installed = {f"{one.name}=={one.version}" for one in importlib.metadata.distributions()}
-    return hashlib.sha256("\n".join([_machine(), platform.python_version(), *sorted(installed)]).encode()).hexdigest()
+    return _digest(platform.python_version(), *sorted(installed))
 
 
-def _machine() -> str:
-    return f"{platform.machine()} {platform.system()}"
+def _digest(*more: str) -> str:
+    """The kind of machine, and more that decides a result, as one name."""
+    return hashlib.sha256("\n".join([platform.machine(), platform.system(), *more]).encode()).hexdigest()
 
 
 def _not_kept(environment: Environment) -> str:
