@@ -1,6 +1,6 @@
 """All checks by name: those of this package and those that other packages register under the entry point group `scanflow.checks`.
 
-The names alone come without loading a check. What is registered is a class, or a function that returns a check, and is called as
+The names alone come without loading a check. What is registered is a class (or anything with its `needs`) and is called as
 `make(reference, **parameters)`.
 """
 
@@ -66,6 +66,16 @@ def parameters(name: str) -> tuple[str, ...]:
     """
     kinds = (inspect.Parameter.KEYWORD_ONLY,)
     return tuple(name for name, one in inspect.signature(maker(name)).parameters.items() if one.kind in kinds)
+
+
+def needs(name: str) -> frozenset[str]:
+    """Return what a check needs of its records, beside answers and features.
+
+    >>> sorted(needs("quality"))
+    ['facts']
+    """
+    found: frozenset[str] = maker(name).needs  # type: ignore[attr-defined]  # a maker is the class, or says so as it does
+    return found
 
 
 def _others() -> dict[str, EntryPoint]:

@@ -106,9 +106,11 @@ class Quality:
         """Take records in order; see `Check`."""
         facts = records.known("facts")
         finite = np.isfinite(records.logits).all(1) & np.isfinite(records.early).all(1) & np.isfinite(records.latent).all(1)
+        unseen = np.isnan(facts[:, 0])  # pictures that had left the ring before anybody looked
+        digests = np.where(unseen, -records.seqs, facts[:, 0])
         blank = facts[:, 3] == 0
         unscaled = (facts[:, 2] <= 1) & ~blank
-        columns = (records.seqs, facts[:, 0].astype(np.int64), ~finite, blank, unscaled)
+        columns = (records.seqs, digests, ~finite, blank, unscaled)
         refused = records.refused
         for row in zip(*(column.astype(np.int64).tolist() for column in columns), strict=True):
             self._take(row, refused)
