@@ -189,8 +189,11 @@ def _check_keys(raw: dict[str, Any], name: str) -> None:
             raise PolicyError(f"{name}: no section [{section}]{_nearest(section, list(sections))}")
         if not isinstance(values, dict):
             raise PolicyError(f"{name}: {section} is a section; write [{section}] and its keys below it")
-        if section == "checks":
-            continue  # what can be in it depends on the checks
+        if section == "checks":  # what can be in it depends on the checks
+            for check, parameters in values.items():
+                if not isinstance(parameters, dict):
+                    raise PolicyError(f"{name}: [checks] {check} is a section; write [checks.{check}] and its parameters below it")
+            continue
         allowed = [field.name for field in msgspec.structs.fields(sections[section])]
         for key in values:
             if key not in allowed:

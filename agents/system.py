@@ -18,8 +18,8 @@ from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import (
-    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, HandOverRecords, JoinLabels, Message, PipelineLive, PolicySet, PrepareRemedy, ReadRecords,
-    RecordLive, ShadowPipeline, derived_id,
+    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, HandOverRecords, JoinLabels, Message, PipelineLive, PolicySet, PrepareRemedy,
+    ReadRecords, RecordLive, ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
 from agents.state import State

@@ -64,32 +64,32 @@ class Contradiction:
         labels = reference.fit_labels
         self.classes = np.array([one for one in np.unique(labels) if (labels == one).sum() >= FEWEST])
         if len(self.classes) < 2:
-            raise ValueError(f"the reference has {len(self.classes)} classes with {FEWEST} fit records or more; it takes two to tell one from another")
+            raise ValueError(f"the reference has {len(self.classes)} classes of {FEWEST} fit records or more; it takes two to tell one from another")
         kept = np.isin(labels, self.classes)
         features, latents, labels = features[kept], latents[kept], labels[kept]
         place = np.searchsorted(self.classes, labels)
-        self._means = np.stack([features[labels == one].mean(0) for one in self.classes])
-        self._spread = Mahalanobis(features - self._means[place])
-        self._near = [NearestNeighbours(latents[labels == one], k=NEIGHBOURS) for one in self.classes]
+        self.means = np.stack([features[labels == one].mean(0) for one in self.classes])
+        self.spread = Mahalanobis(features - self.means[place])
+        self.near = [NearestNeighbours(latents[labels == one], k=NEIGHBOURS) for one in self.classes]
         # Of its own class a fit record must not be its own neighbour.
-        distances = np.stack([near.score(latents) for near in self._near], 1)
-        for number, near in enumerate(self._near):
+        distances = np.stack([near.score(latents) for near in self.near], 1)
+        for number, near in enumerate(self.near):
             distances[place == number, number] = near.left_out()
-        self._far_scale = LogScale(self._far(features, place))
-        self._foreign_scale = LogScale(_foreign(distances, place))
+        self.far_scale = LogScale(self._far(features, place))
+        self.foreign_scale = LogScale(_foreign(distances, place))
 
     def __call__(self, early: ArrayLike, latent: ArrayLike, answers: ArrayLike) -> Floats:
         """Return the scores of n records, early [n, e], latent [n, d] and answers [n]: float64 [n], about 0 for clean ones that are right."""
         said = np.asarray(answers, np.int64)
         place = np.minimum(np.searchsorted(self.classes, said), len(self.classes) - 1)
         features, latents = self._reference.features(early, latent), self._reference.standard_latent(latent)
-        distances = np.stack([near.score(latents) for near in self._near], 1)
-        score = self._far_scale(self._far(features, place)) + self._foreign_scale(_foreign(distances, place))
+        distances = np.stack([near.score(latents) for near in self.near], 1)
+        score = self.far_scale(self._far(features, place)) + self.foreign_scale(_foreign(distances, place))
         # Nothing is known of a class that the reference lacks, so nothing contradicts it.
         return np.asarray(np.round(np.where(self.classes[place] == said, score, 0.0), 6), np.float64)
 
     def _far(self, features: Floats, place: NDArray[np.int64]) -> Floats:
-        return self._spread.score(features - self._means[place])
+        return self.spread.score(features - self.means[place])
 
 
 class Adversarial:

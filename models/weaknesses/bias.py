@@ -98,7 +98,7 @@ class Bias:
         self.attributes, self.positive, self.tolerance, self.period, self._most = tuple(attributes), positive, tolerance, period, slices
         self._reference = reference
         latents = reference.standard_latent(reference.fit_latent)
-        self._found = () if self.attributes else _parts(latents, reference.fit_labels, slices)
+        self._found = () if self.attributes else parts(latents, reference.fit_labels, slices)
         metrics = METRICS if positive is not None else METRICS[:1]
         self._metrics = metrics
         # Of each attribute `slices` values and the others, each slice and its rest, each metric.
@@ -132,10 +132,7 @@ class Bias:
         return self.evidence
 
     def _nearest(self, records: Records) -> NDArray[np.str_]:
-        latents = self._reference.standard_latent(records.latent)
-        centres = np.stack([centre for _, centre in self._found])
-        distance = (latents**2).sum(1)[:, None] - 2 * latents @ centres.T + (centres**2).sum(1)
-        return np.array([name for name, _ in self._found])[distance.argmin(1)]
+        return np.array([name for name, _ in self._found])[nearest(self._found, self._reference.standard_latent(records.latent))]
 
     def _given(self, records: Records, attribute: str) -> NDArray[np.str_]:
         if attribute not in records.slices:
@@ -229,12 +226,27 @@ class _Saved(msgspec.Struct):
     alarm: _Alarm | None
 
 
-def _parts(latents: NDArray[np.float64], labels: NDArray[np.int64], count: int) -> tuple[tuple[str, NDArray[np.float64]], ...]:
-    """Names and centres of slices in latent space: [d] each."""
+Slices = tuple[tuple[str, NDArray[np.float64]], ...]
+
+
+def parts(latents: NDArray[np.float64], labels: NDArray[np.int64], count: int) -> Slices:
+    """Return names and centres [d] of `count` slices of latent space, from clean latents [n, d] and their labels [n].
+
+    >>> [name for name, _ in parts(np.array([[0.0], [0.1], [9.0], [9.1]]), np.array([0, 0, 1, 1]), 2)]
+    ['0, mostly class 1', '1, mostly class 0']
+    """
     count = min(count, len(np.unique(latents, axis=0)))
     means = KMeans(count, n_init=3, random_state=0).fit(latents)
     mostly = [np.bincount(labels[means.labels_ == part]).argmax() for part in range(count)]
     return tuple((f"{part}, mostly class {mostly[part]}", centre) for part, centre in enumerate(means.cluster_centers_))
+
+
+def nearest(slices: Slices, latents: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the position in `slices` of the one that each row of `latents` [n, d] lies in: int64 [n]."""
+    centres = np.stack([centre for _, centre in slices])
+    # Rounded, so that a record lies in the same slice alone and in a batch.
+    distance = np.round((latents**2).sum(1)[:, None] - 2 * latents @ centres.T + (centres**2).sum(1), 9)
+    return distance.argmin(1).astype(np.int64)
 
 
 def _with_total(table: dict[str, list[int]]) -> list[tuple[str, list[int], list[int]]]:
