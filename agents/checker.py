@@ -259,7 +259,8 @@ class Checker(Agent):
     def _ask_audit(self, analysis: WindowAnalysed) -> list[Message]:
         self.state, self.analysis, self.window = "auditing", analysis, analysis.window
         if self.finding is not None and self.finding.accuracy is not None:  # true labels have measured it
-            self.harm = self._measured(analysis, self.finding)
+            found = self.finding
+            self.harm = self._harm(analysis, analysis, harmful=True, reason=found.sentence, accuracy=found.accuracy, interval=found.interval)
             return self._teach(analysis, worth=not (analysis.likeness is not None and analysis.likeness.sure))
         resembles = f"They resemble {analysis.likeness}. " if analysis.likeness and analysis.likeness.known else ""
         text = (
@@ -365,9 +366,6 @@ class Checker(Agent):
         )
         return self._harm(cause, analysis, harmful=harmful, reason=reason, accuracy=accuracy, interval=(low, high))
 
-    def _measured(self, analysis: WindowAnalysed, finding: Finding) -> HarmAssessed:
-        return self._harm(analysis, analysis, harmful=True, reason=finding.sentence, accuracy=finding.accuracy, interval=finding.interval)
-
     def _harm(self, cause: Message, analysis: WindowAnalysed, **found: Any) -> HarmAssessed:
         return self.say(
             HarmAssessed, cause, key=str(len(self.teaching)), clean_accuracy=analysis.clean_accuracy,
@@ -382,10 +380,7 @@ class Checker(Agent):
 
     @staticmethod
     def _as_fields(harm: HarmAssessed) -> dict[str, Any]:
-        own = (
-            "harmful", "reason", "accuracy", "interval", "clean_accuracy", "estimated_accuracy", "pipeline", "window", "last", "classes", "audit",
-            "likeness", "remedies",
-        )
+        own = set(HarmAssessed.__struct_fields__) - set(Message.__struct_fields__) - {"teaching"}
         return {name: getattr(harm, name) for name in own}
 
     # --- coming to rest ---

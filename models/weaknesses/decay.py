@@ -86,12 +86,17 @@ class Decay:
 
     @property
     def evidence(self) -> Evidence:
-        """How things stand now; `harm` is the accuracy on the last `RECENT` labels."""
-        watch, recent, right = self._watch, len(self._recent), sum(self._recent)
+        """How things stand now; `harm` is the accuracy on the last labels, after an alarm on those since the decay began.
+
+        That moment was chosen by the same labels, so this interval is then a little too sure; whether there is a decay does not rest on it.
+        """
+        watch = self._watch
+        last = list(self._recent)[-watch.behind :] if watch.behind else []
+        recent, right = len(last), sum(last)
         low, high = (float(end) for end in share_interval(right, recent - right))
         accuracy = right / recent if recent else self.at_release
         sentence = (
-            f"{right} of the last {recent} labels that came agree with the model: accuracy {low:.3f} to {high:.3f}; at the release it was "
+            f"{right} of the {recent} newest labels agree with the model: accuracy {low:.3f} to {high:.3f}; at the release it was "
             f"{self.at_release:.3f}, and down to {self.needed:.3f} is put up with"
         )
         return Evidence(

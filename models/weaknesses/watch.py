@@ -93,6 +93,11 @@ class Watch:
         return None if self._detector.alarm_at is None else self._places[self._detector.alarm_at]
 
     @property
+    def behind(self) -> int:
+        """Records since the change most likely began; all, as long as there is no alarm."""
+        return self._places.count - (self._detector.onset or 0)
+
+    @property
     def count(self) -> int:
         """Records taken so far."""
         return self._places.count
