@@ -1,6 +1,7 @@
 """How well are adversarial inputs told from clean ones, and how often do the checks cry wolf?
 
     python -m benchmarks.adversarial             # three seeds; about twenty minutes on one core
+    python -m benchmarks.adversarial --hardening # only what the remedy `harden` is worth; some minutes
     python -m benchmarks.adversarial --quick     # one seed, fewer images and records: two minutes
 
 White-box attacks (FGSM; PGD of 20 steps with a random start) on MNIST test images, changed by at most `size` of the range of a pixel, and
@@ -37,6 +38,8 @@ from models.networks.attack import error_of, fgsm, pgd
 from models.networks.classifier import Answer, Classifier
 from models.networks.numerics import to_tensor
 from models.reference import Reference
+from models.remedies import harden
+from models.remedies.context import RemedyContext
 from models.training import look
 from models.weaknesses.adversarial import ODD, Adversarial, Contradiction
 from models.weaknesses.bias import Bias
@@ -51,7 +54,7 @@ KNOWN_SIZES = (0.1, 0.2, 0.3)
 
 PRICES = (0.3, 1.0, 3.0)
 IMAGES, OTHERS, BATCH, KNOWING_STEPS = 400, 3000, 200, 40
-PART = 2000
+PART, CLEAN = 2000, 30_000
 Images = NDArray[np.uint8]
 SCORES = ("check", "far from its class", "nearer to others", "monitor's distance", "confidence")
 
@@ -200,6 +203,32 @@ def false_alarms(subject: Subject, records: int) -> list[dict[str, Any]]:
     ]
 
 
+def hardening(subject: Subject, root: Path, images: int) -> dict[str, Any]:
+    """Accuracy under attack before and after `harden`; each classifier is attacked anew, with all that an attacker can know of it."""
+    train = load("mnist", "train", root)
+    clean, nobody = (train.images[:CLEAN], train.labels[:CLEAN]), np.zeros(0, np.int64)
+    context = RemedyContext(subject.classifier, *clean, subject.reference, subject.images[:200], nobody, nobody, seed=subject.seed, budget=600.0)
+    hardened = harden.prepare(context).classifier
+    assert hardened is not None
+    shown, labels = subject.images[-images:], subject.labels[-images:]
+    row: dict[str, Any] = {"seed": subject.seed}
+    for name, one in (("before", subject.classifier), ("after", hardened)):
+        answers = look(one, subject.images[: OTHERS + images]).logits.argmax(1).numpy()
+        row[f"{name}, clean"] = float((answers == subject.labels[: OTHERS + images]).mean())
+        for size in SIZES:
+            generator = torch.Generator().manual_seed(subject.seed)
+            moved = attacked(shown, labels, ways(one, size, generator)["PGD"])
+            row[f"{name}, PGD {size}"] = float((look(one, moved).logits.argmax(1).numpy() == labels).mean())
+    return row
+
+
+def show_hardening(rows: list[dict[str, Any]], console: Console) -> None:
+    table = Table("", "clean", *(f"PGD {size}" for size in SIZES), title="Accuracy: mean over seeds (smallest, largest)")
+    for name in ("before", "after"):
+        table.add_row(name, *(_spread([row[f"{name}, {case}"] for row in rows]) for case in ("clean", *(f"PGD {size}" for size in SIZES))))
+    console.print(table)
+
+
 def show(rows: list[dict[str, Any]], wolf: list[dict[str, Any]], console: Console) -> None:
     table = Table("attack", "size", "wrong", "wrong, unnoticed", *SCORES, title="AUROC against clean images: mean over seeds (smallest, largest)")
     for attack, size in dict.fromkeys((row["attack"], row["size"]) for row in rows):
@@ -225,6 +254,7 @@ def _spread(values: list[float]) -> str:
 def main(
     quick: Annotated[bool, typer.Option(help="One seed, a quarter of the images, a fifteenth of the records.")] = False,
     seeds: Annotated[int, typer.Option(help="How many seeds.")] = 3,
+    harden_only: Annotated[bool, typer.Option("--hardening", help="Only what the remedy `harden` is worth.")] = False,
     root: Annotated[Path | None, typer.Option(help="Folder with MNIST; by default the shared data beside the repository.")] = None,
 ) -> None:
     """Attack, tell apart, and count false alarms."""
@@ -232,6 +262,12 @@ def main(
     if root is None:
         raise typer.BadParameter("no data: give --root FOLDER with MNIST/raw (see docs/benchmarks.md)")
     torch.set_num_threads(1)
+    if harden_only:
+        worth = [hardening(Subject(seed, root), root, IMAGES // 4 if quick else IMAGES) for seed in range(1 if quick else seeds)]
+        if not quick:
+            (RESULTS / "hardening.json").write_text(json.dumps(worth, indent=1) + "\n")
+        show_hardening(worth, Console())
+        return
     rows: list[dict[str, Any]] = []
     wolf: list[dict[str, Any]] = []
     for seed in range(1 if quick else seeds):
