@@ -23,7 +23,7 @@ from agents.messages import (
     Finding, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, PipelineLive, QuestionClosed, RecordsLabelled,
     RequestExpired, RequestFailed, WindowAnalysed, WindowObserved,
 )
-from agents.panel import Alarm, Checks, Panel
+from agents.panel import Alarm, Checks, Panel, remedies_for
 from agents.policy import Policy
 from models.detectors.end import DriftEnd
 from models.detectors.monitor import Monitor
@@ -176,16 +176,11 @@ class Checker(Agent):
             incident = f"{self.deployment}-{self.incidents + 1}"
             self._open(incident)
             onset, alarm_at = self._record(reading.onset), self._record(reading.alarm_at)
-            detection, labels = self.policy.detection, self.policy.labels
             opened = self.say(
                 IncidentOpened, window, incident=incident, pipeline=self.pipeline, onset=onset, alarm_at=alarm_at,
                 log_evidence=reading.log_evidence, every=window.every if window.every > 1 else None,
             )
-            analyse = self.say(
-                AnalyseWindow, opened, incident=incident, first=onset, count=detection.window, audit=labels.harm, teaching=labels.teaching,
-                seed=self.incidents, deadline=600.0,
-            )
-            said = [opened, analyse]
+            said = [opened, self._look_at(opened, onset)]
         return said, reading.log_evidence
 
     def _note_place(self, record: int, every: int) -> None:
@@ -215,6 +210,13 @@ class Checker(Agent):
         self.incidents += 1
         self.state, self.incident, self.finding = "analysing", incident, finding
 
+    def _look_at(self, opened: IncidentOpened, first: int) -> Message:
+        labels = self.policy.labels
+        return self.say(
+            AnalyseWindow, opened, first=first, count=self.policy.detection.window, audit=labels.harm, teaching=labels.teaching, seed=self.incidents,
+            deadline=600.0,
+        )
+
     # --- what other checks find ---
 
     def _take_labels(self, labelled: RecordsLabelled) -> list[Message]:
@@ -233,13 +235,8 @@ class Checker(Agent):
         )
         if finding.for_a_person:
             return [opened, *self._close(opened, "reported", f"{finding.sentence}. {finding.advice.capitalize()}")]
-        detection, labels = self.policy.detection, self.policy.labels
-        first = max(evidence.since, self.cursor + 1 - detection.window)  # the images of older ones have left the ring
-        analyse = self.say(
-            AnalyseWindow, opened, incident=self.incident, first=first, count=detection.window, audit=labels.harm, teaching=labels.teaching,
-            seed=self.incidents, deadline=600.0,
-        )
-        return [opened, analyse]
+        # The images of older records have left the ring.
+        return [opened, self._look_at(opened, max(evidence.since, self.cursor + 1 - self.policy.detection.window))]
 
     def _resume(self, saved: EvidenceSaved) -> None:
         if saved.pipeline == self.pipeline and self.monitor is not None:
@@ -315,7 +312,8 @@ class Checker(Agent):
         if self.state == "teaching":
             self.state = "handed over"
             assert self.harm is not None
-            return [self.say(HarmAssessed, closed, **self._as_fields(self.harm), teaching=tuple(self.teaching))]
+            own = set(HarmAssessed.__struct_fields__) - set(Message.__struct_fields__) - {"teaching"}
+            return [self.say(HarmAssessed, closed, **{name: getattr(self.harm, name) for name in own}, teaching=tuple(self.teaching))]
         unknown = sum(label.label == UNKNOWN for label in self.audit)
         answered = sum(label.label is not None for label in self.audit)
         if unknown >= 2 and unknown >= self.policy.harm.unknown_share * answered:
@@ -370,18 +368,8 @@ class Checker(Agent):
         return self.say(
             HarmAssessed, cause, key=str(len(self.teaching)), clean_accuracy=analysis.clean_accuracy,
             estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline, window=analysis.window, last=analysis.last,
-            classes=analysis.classes, audit=tuple(self.audit), teaching=(), likeness=analysis.likeness, remedies=self._remedies(analysis), **found,
+            classes=analysis.classes, audit=tuple(self.audit), teaching=(), likeness=analysis.likeness, remedies=remedies_for(self.finding, analysis.likeness), **found,
         )
-
-    def _remedies(self, analysis: WindowAnalysed) -> tuple[str, ...] | None:
-        """Those of the check's kind; what looks like a corruption of the catalogue for certain is drift, whichever check saw it first."""
-        named = analysis.likeness is not None and analysis.likeness.sure
-        return None if self.finding is None or (named and self.finding.accuracy is None) else self.finding.remedies
-
-    @staticmethod
-    def _as_fields(harm: HarmAssessed) -> dict[str, Any]:
-        own = set(HarmAssessed.__struct_fields__) - set(Message.__struct_fields__) - {"teaching"}
-        return {name: getattr(harm, name) for name in own}
 
     # --- coming to rest ---
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.messages import Finding, RecordsLabelled, WindowObserved
+from agents.messages import Finding, Likeness, RecordsLabelled, WindowObserved
 from models.weaknesses.check import Check, Evidence, Records
 
 Checks = Mapping[str, Check]
@@ -65,6 +65,16 @@ class Panel:
                     check.restore(state[name])
                 except ValueError:  # evidence of another design counts for nothing in this one
                     check.reset()
+
+
+def remedies_for(finding: Finding | None, likeness: Likeness | None) -> tuple[str, ...] | None:
+    """Those that make sense for what a check found; None leaves them to the policy.
+
+    What looks like a corruption of the catalogue for certain is drift, whichever check saw it first; what true labels have measured is not
+    explained by a look.
+    """
+    named = likeness is not None and likeness.sure
+    return None if finding is None or (named and finding.accuracy is None) else finding.remedies
 
 
 def _first_alarm(checks: list[Check], records: Records) -> Alarm | None:
