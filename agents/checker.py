@@ -368,7 +368,8 @@ class Checker(Agent):
         return self.say(
             HarmAssessed, cause, key=str(len(self.teaching)), clean_accuracy=analysis.clean_accuracy,
             estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline, window=analysis.window, last=analysis.last,
-            classes=analysis.classes, audit=tuple(self.audit), teaching=(), likeness=analysis.likeness, remedies=remedies_for(self.finding, analysis.likeness), **found,
+            classes=analysis.classes, audit=tuple(self.audit), teaching=(), likeness=analysis.likeness,
+            remedies=remedies_for(self.finding, analysis.likeness), **found,
         )
 
     # --- coming to rest ---
