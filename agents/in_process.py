@@ -116,4 +116,4 @@ class InProcess:
             if (true := self.replay.true_label(seq)) >= 0:  # what shows none of the classes never gets a label
                 due[seq] = true
         if due:
-            self.system.switchboard.post(JoinLabels(id=f"labels-{max(due)}", source="labels", deployment=self.system.name, labels=due))
+            self.system.switchboard.post(JoinLabels(id=f"labels-{max(due)}", source="house", deployment=self.system.name, labels=due))
