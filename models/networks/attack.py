@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
-from models.networks.classifier import Classifier
+from models.networks.any_classifier import AnyClassifier
 
 Loss = Callable[[Tensor], Tensor]
 """Images [n, c, h, w] -> what the attacker raises, one number."""
 
 
-def error_of(classifier: Classifier, labels: Tensor) -> Loss:
+def error_of(classifier: AnyClassifier, labels: Tensor) -> Loss:
     """Return the loss that an attacker raises who wants any other answer than `labels` int64 [n]: the cross-entropy."""
     return lambda images: F.cross_entropy(classifier.answer(images)[0], labels, reduction="sum")
 
