@@ -4,6 +4,9 @@
                               |                              |                                                  |
                               +--------- failed ----------> adopting <--- harmless, expected, unknown ----------+
 
+Beside the monitor of drift it hosts the checks that the policy turns on (the panel). What such a check finds opens an incident of its kind: one
+that only a person can mend is reported and closed at once; one that has been measured with true labels needs no audit.
+
 Drift alone is no reason to act: after the alarm a person labels a few records drawn at random, and only when these or the
 label-free estimate say that accuracy suffers are labels asked to learn from.
 """
@@ -17,9 +20,10 @@ from scipy.stats import binom
 from agents.agent import Agent
 from agents.messages import (
     AdoptChange, AgentFailed, AnalyseWindow, AskLabels, ChangeAdopted, CloseQuestion, DriftEnded, EvidenceSaved, EvidenceUpdated,
-    HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, PipelineLive, QuestionClosed, RequestExpired,
-    RequestFailed, WindowAnalysed, WindowObserved,
+    Finding, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, PipelineLive, QuestionClosed, RecordsLabelled,
+    RequestExpired, RequestFailed, WindowAnalysed, WindowObserved,
 )
+from agents.panel import Alarm, Checks, Panel, remedies_for
 from agents.policy import Policy
 from models.detectors.end import DriftEnd
 from models.detectors.monitor import Monitor
@@ -36,20 +40,23 @@ UNKNOWN = -1  # the class index that stands for "none of these"
 
 
 class Checker(Agent):
-    """Weighs every record; `load_monitor` makes the sequential test that belongs to a reference file."""
+    """Weighs every record; `load_monitor` makes the sequential test that belongs to a reference file, `load_checks` all other checks."""
 
     name = "checker"
     handles: ClassVar[tuple[type[Message], ...]] = (
-        PipelineLive, ChangeAdopted, LogBegun, WindowObserved, WindowAnalysed, LabelGiven, QuestionClosed, IncidentClosed,
+        PipelineLive, ChangeAdopted, LogBegun, WindowObserved, RecordsLabelled, WindowAnalysed, LabelGiven, QuestionClosed, IncidentClosed,
         AgentFailed, RequestFailed, RequestExpired,
     )
 
-    def __init__(self, deployment: str, policy: Policy, load_monitor: Callable[[str], Monitor]) -> None:
+    def __init__(
+        self, deployment: str, policy: Policy, load_monitor: Callable[[str], Monitor], load_checks: Callable[[str], Checks] = lambda _reference: {}
+    ) -> None:
         super().__init__(deployment)
         self.policy, self.load_monitor = policy, load_monitor
         self.state = "watching"
         self.pipeline = self.reference = self.incident = self.window = ""
         self.monitor: Monitor | None = None
+        self.panel = Panel(load_checks)
         self.places: deque[tuple[int, int, int]] = deque(maxlen=PLACES)  # (so many weighed before, next record, one of how many), oldest first
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
@@ -57,6 +64,7 @@ class Checker(Agent):
 
     def _forget_incident(self) -> None:
         self.state, self.incident, self.window, self.question = "watching", "", "", ""
+        self.finding: Finding | None = None
         self.analysis: WindowAnalysed | None = None
         self.audit: list[Label] = []
         self.teaching: list[Label] = []
@@ -66,6 +74,8 @@ class Checker(Agent):
         match message:
             case WindowObserved():
                 return self._weigh(message)
+            case RecordsLabelled():
+                return self._take_labels(message)
             case PipelineLive():
                 return self._watch(message)
             case LogBegun():  # records count from 1 again
@@ -88,8 +98,8 @@ class Checker(Agent):
 
     def recall(self, message: Message) -> None:
         match message:
-            case IncidentOpened(incident=incident):
-                self._open(incident)
+            case IncidentOpened(incident=incident) if incident != self.incident:  # what followed from labels has been opened by them already
+                self._open(incident, message.finding)
             case EvidenceSaved():
                 self._resume(message)
             case DriftEnded():
@@ -124,6 +134,7 @@ class Checker(Agent):
 
     def _load(self, reference: str) -> None:
         self.reference, self.monitor, self.weighed = reference, self.load_monitor(reference), 0
+        self.panel.load(reference)
         self.places.clear()
 
     def _weigh(self, window: WindowObserved) -> list[Message]:
@@ -146,7 +157,7 @@ class Checker(Agent):
                 *said,
                 self.say(
                     EvidenceSaved, window, cursor=self.cursor, log_evidence=evidence, pipeline=self.pipeline, weighed=self.weighed, state=state,
-                    end=self.end.state() if self.end is not None else b"", incident="",
+                    end=self.end.state() if self.end is not None else b"", checks=self.panel.state(), incident="",
                 ),
             ]
         return [*said, updated]
@@ -157,21 +168,19 @@ class Checker(Agent):
         early, latent = window.features()
         reading = monitor.update(early[seen:], latent[seen:])
         self.weighed += len(early) - seen
+        found = self.panel.observe(window, seen)
         said: list[Message] = []
-        if self.state == "watching" and reading.alarm and reading.onset is not None and reading.alarm_at is not None:
+        if self.state == "watching" and found is not None:  # what a check says tells more than that something is different
+            said = self._report(window, found)
+        elif self.state == "watching" and reading.alarm and reading.onset is not None and reading.alarm_at is not None:
             incident = f"{self.deployment}-{self.incidents + 1}"
             self._open(incident)
             onset, alarm_at = self._record(reading.onset), self._record(reading.alarm_at)
-            detection, labels = self.policy.detection, self.policy.labels
             opened = self.say(
                 IncidentOpened, window, incident=incident, pipeline=self.pipeline, onset=onset, alarm_at=alarm_at,
                 log_evidence=reading.log_evidence, every=window.every if window.every > 1 else None,
             )
-            analyse = self.say(
-                AnalyseWindow, opened, incident=incident, first=onset, count=detection.window, audit=labels.harm, teaching=labels.teaching,
-                seed=self.incidents, deadline=600.0,
-            )
-            said = [opened, analyse]
+            said = [opened, self._look_at(opened, onset)]
         return said, reading.log_evidence
 
     def _note_place(self, record: int, every: int) -> None:
@@ -196,10 +205,38 @@ class Checker(Agent):
         least = self.policy.detection.ended_below
         return min(0.99, live.routed_clean + least * max(live.routed_drift - live.routed_clean, least))
 
-    def _open(self, incident: str) -> None:
+    def _open(self, incident: str, finding: Finding | None = None) -> None:
         self._forget_incident()
         self.incidents += 1
-        self.state, self.incident = "analysing", incident
+        self.state, self.incident, self.finding = "analysing", incident, finding
+
+    def _look_at(self, opened: IncidentOpened, first: int) -> Message:
+        labels = self.policy.labels
+        return self.say(
+            AnalyseWindow, opened, first=first, count=self.policy.detection.window, audit=labels.harm, teaching=labels.teaching, seed=self.incidents,
+            deadline=600.0,
+        )
+
+    # --- what other checks find ---
+
+    def _take_labels(self, labelled: RecordsLabelled) -> list[Message]:
+        found = self.panel.learn(labelled, self.pipeline)
+        return self._report(labelled, found) if found is not None and self.state == "watching" else []
+
+    def _report(self, cause: Message, found: Alarm) -> list[Message]:
+        """Open an incident of the check's kind, and either hand it to a person or look at the newest records that it may concern."""
+        evidence, finding = found.evidence, found.finding()
+        assert evidence.since is not None
+        assert evidence.at is not None
+        self._open(f"{self.deployment}-{self.incidents + 1}", finding)
+        opened = self.say(
+            IncidentOpened, cause, incident=self.incident, pipeline=self.pipeline, onset=evidence.since, alarm_at=evidence.at,
+            log_evidence=evidence.value, finding=finding,
+        )
+        if finding.for_a_person:
+            return [opened, *self._close(opened, "reported", f"{finding.sentence}. {finding.advice.capitalize()}")]
+        # The images of older records have left the ring.
+        return [opened, self._look_at(opened, max(evidence.since, self.cursor + 1 - self.policy.detection.window))]
 
     def _resume(self, saved: EvidenceSaved) -> None:
         if saved.pipeline == self.pipeline and self.monitor is not None:
@@ -209,6 +246,7 @@ class Checker(Agent):
                 self.weighed = 0
             else:
                 self.weighed = saved.weighed
+            self.panel.restore(saved.checks)
         if saved.end and self.end is not None:
             self.end.restore(saved.end)
         self.cursor = self.saved = saved.cursor
@@ -217,6 +255,10 @@ class Checker(Agent):
 
     def _ask_audit(self, analysis: WindowAnalysed) -> list[Message]:
         self.state, self.analysis, self.window = "auditing", analysis, analysis.window
+        if self.finding is not None and self.finding.accuracy is not None:  # true labels have measured it
+            found = self.finding
+            self.harm = self._harm(analysis, analysis, harmful=True, reason=found.sentence, accuracy=found.accuracy, interval=found.interval)
+            return self._teach(analysis, worth=not (analysis.likeness is not None and analysis.likeness.sure))
         resembles = f"They resemble {analysis.likeness}. " if analysis.likeness and analysis.likeness.known else ""
         text = (
             f"The images since record {analysis.last - analysis.records + 1} look unlike the training data (KS {analysis.ks:.2f}). "
@@ -224,6 +266,8 @@ class Checker(Agent):
             f"{analysis.estimate_range[1]:.2f}); "
             f"on clean data it was {analysis.clean_accuracy:.3f}. {resembles}What do these, drawn at random, show?"
         )
+        if self.finding is not None:
+            text = f"{self.finding.sentence.capitalize()}. {text}"
         return [self._ask(analysis, "audit", analysis.audit, text)]
 
     def _ask(self, cause: Message, purpose: str, items: tuple[int, ...], text: str) -> Message:
@@ -268,7 +312,8 @@ class Checker(Agent):
         if self.state == "teaching":
             self.state = "handed over"
             assert self.harm is not None
-            return [self.say(HarmAssessed, closed, **self._as_fields(self.harm), teaching=tuple(self.teaching))]
+            own = set(HarmAssessed.__struct_fields__) - set(Message.__struct_fields__) - {"teaching"}
+            return [self.say(HarmAssessed, closed, **{name: getattr(self.harm, name) for name in own}, teaching=tuple(self.teaching))]
         unknown = sum(label.label == UNKNOWN for label in self.audit)
         answered = sum(label.label is not None for label in self.audit)
         if unknown >= 2 and unknown >= self.policy.harm.unknown_share * answered:
@@ -276,13 +321,18 @@ class Checker(Agent):
         self.harm = self._assess(closed)
         if not self.harm.harmful:
             return self._close(closed, "harmless", self.harm.reason)
-        analysis = self.analysis
+        return self._teach(closed, worth=self._worth_teaching())
+
+    def _teach(self, cause: Message, *, worth: bool) -> list[Message]:
+        """Ask for labels to learn from; on a mere suspicion remedies are tried without."""
+        analysis, harm = self.analysis, self.harm
         assert analysis is not None
-        if not analysis.teaching or not self._worth_teaching():  # on a mere suspicion remedies are tried without labels to learn from
+        assert harm is not None
+        if not analysis.teaching or not worth:
             self.state = "handed over"
-            return [self.harm]
+            return [harm]
         self.state = "teaching"
-        return [self._ask(closed, "teaching", analysis.teaching, f"It hurts: {self.harm.reason}. These typical images teach a remedy most.")]
+        return [self._ask(cause, "teaching", analysis.teaching, f"It hurts: {harm.reason}. These typical images teach a remedy most.")]
 
     def _worth_teaching(self) -> bool:
         """Whether a label spoke against the model or, where none did, the estimate does by more than its error and no label belies it.
@@ -312,20 +362,15 @@ class Checker(Agent):
             f"{sum(right)} of {len(right)} audit labels agree with the model, so its accuracy is {low:.2f} to {high:.2f} by them, and about "
             f"{analysis.estimated_accuracy:.3f} as estimated without labels; on clean data it was {analysis.clean_accuracy:.3f}"
         )
-        return self.say(
-            HarmAssessed, cause, key=str(len(self.teaching)), harmful=harmful, reason=reason, accuracy=accuracy, interval=(low, high),
-            clean_accuracy=analysis.clean_accuracy, estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline,
-            window=analysis.window, last=analysis.last, classes=analysis.classes, audit=tuple(self.audit), teaching=(),
-            likeness=analysis.likeness,
-        )
+        return self._harm(cause, analysis, harmful=harmful, reason=reason, accuracy=accuracy, interval=(low, high))
 
-    @staticmethod
-    def _as_fields(harm: HarmAssessed) -> dict[str, Any]:
-        own = (
-            "harmful", "reason", "accuracy", "interval", "clean_accuracy", "estimated_accuracy", "pipeline", "window", "last", "classes", "audit",
-            "likeness",
+    def _harm(self, cause: Message, analysis: WindowAnalysed, **found: Any) -> HarmAssessed:
+        return self.say(
+            HarmAssessed, cause, key=str(len(self.teaching)), clean_accuracy=analysis.clean_accuracy,
+            estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline, window=analysis.window, last=analysis.last,
+            classes=analysis.classes, audit=tuple(self.audit), teaching=(), likeness=analysis.likeness,
+            remedies=remedies_for(self.finding, analysis.likeness), **found,
         )
-        return {name: getattr(harm, name) for name in own}
 
     # --- coming to rest ---
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from agents.board import QuestionView
 from agents.front_desk import Visitor
+from agents.late import LabelFileError, read_labels
 from agents.pictures import drawing_for, picture, row_table
 from agents.screens import incident_lines, question_lines, status_lines
 
@@ -37,6 +39,7 @@ COMMANDS = {
     "approve": Command("approve", "apply the planner's choice"),
     "decline": Command("decline", "apply nothing"),
     "choose": Command("choose OPTION", "another of the options that `questions` lists"),
+    "labels": Command("labels FILE", "hand in true labels that have come late: a CSV file with record,label and attributes, if any"),
     "undo": Command("undo", "bring back the pipeline that was live before"),
     "help": Command("help", "this list"),
     "quit": Command("quit", "detach (so does Ctrl-D); the cluster and its questions go on"),
@@ -153,6 +156,16 @@ class Commands:
         if refused:
             raise CommandError(f"not undone: {refused}")
         return ["the pipeline before comes back; `status` says when it is live"]
+
+    def _labels(self, words: list[str], _json: bool) -> list[str]:
+        if not words:
+            raise CommandError(_usage("labels"))
+        try:
+            late = read_labels(Path(" ".join(words)))
+        except LabelFileError as error:
+            raise CommandError(str(error)) from None
+        self._visitor.labels(late.labels, late.slices)
+        return [f"{len(late.labels)} labels handed in; the checks that the policy turns on learn from them"]
 
     def _help(self, _words: list[str], _json: bool) -> list[str]:
         return help_lines()

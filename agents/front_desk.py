@@ -1,7 +1,8 @@
 """Where consoles knock: the board and the desk, over ZeroMQ with keys that stand in the state folder."""
 
 import os
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -10,6 +11,9 @@ from agents.board import QuestionView
 from agents.reception import ANSWER_SECONDS, Reception, ReceptionError
 from agents.state import FrontDoor, State
 from workflows.serving.wire import KeyPair, WireClient, WireServer
+
+
+V = TypeVar("V")
 
 
 class FrontDesk:
@@ -42,12 +46,19 @@ class FrontDesk:
                 return reception.answer(str(payload["question"]), str(payload["answer"]), str(payload["by"]), int(payload.get("seq", 0)))
             case "undo":
                 return reception.undo(str(payload["by"]))
-        raise ReceptionError(f"no command {command!r}; there are status, questions, events, images, story, answer, undo")
+            case "labels":
+                slices = {str(name): _by_record(values, str) for name, values in payload["slices"].items()}
+                return reception.labels(_by_record(payload["labels"], int), slices)
+        raise ReceptionError(f"no command {command!r}; there are status, questions, events, images, story, answer, undo, labels")
 
     def _images(self, seqs: list[int]) -> dict[str, Any]:
         found = self._reception.images(seqs)
         images = np.stack(list(found.values())) if found else np.zeros((0, 0, 0), np.uint8)
         return {"seqs": np.array(list(found), np.int64), "images": images, "features": list(self._reception.features)}
+
+
+def _by_record(pairs: Iterable[tuple[Any, Any]], kind: Callable[[Any], V]) -> dict[int, V]:
+    return {int(seq): kind(value) for seq, value in pairs}
 
 
 class Visitor:
@@ -87,6 +98,11 @@ class Visitor:
     def undo(self, by: str) -> str:
         """Ask for the pipeline before the live one; returns why that was refused, or nothing."""
         return str(self._wire.call("undo", by=by))
+
+    def labels(self, labels: dict[int, int], slices: dict[str, dict[int, str]]) -> None:
+        """Hand in true labels that have come late, by record, and by attribute the slices that the records belong to."""
+        pairs = {name: list(values.items()) for name, values in slices.items()}
+        self._wire.call("labels", labels=list(labels.items()), slices=pairs)
 
     def close(self) -> None:
         """Leave."""

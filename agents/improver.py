@@ -88,7 +88,8 @@ class Improver(Agent):
         alike = [pipeline for pipeline, base in self.verified.items() if base == self.base]  # others would bring back what a retraining replaced
         known = [("reuse", pipeline) for pipeline in alike[-2:] if pipeline != harm.pipeline]
         named = harm.likeness is not None and harm.likeness.known
-        wanted = [remedy for remedy in self.policy.remedies.prepare if named or remedy not in NEEDS_NAME]
+        asked = [one for one in harm.remedies or self.policy.remedies.prepare if one not in self.impossible]
+        wanted = [remedy for remedy in asked if named or remedy not in NEEDS_NAME]
         new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in wanted]
         requests = [
             self.say(

@@ -98,12 +98,20 @@ class HandOverRecords(Request, frozen=True, kw_only=True):
 
 
 class WindowObserved(RecordsRead, frozen=True, kw_only=True):
-    """Records that nobody has checked yet, in order: `early` and `latent` hold float32 rows of the given widths, `routed` one byte a record."""
+    """Records that nobody has checked yet, in order: `early` and `latent` hold float32 rows of the given widths, `routed` one byte a record.
+
+    Where a check asks for them: `labels` (int64) and `logits` (float32 rows) of the answers, `facts` (float64 rows) of the pictures, and how
+    many requests were `refused` since the records before.
+    """
 
     early: bytes = b""
     latent: bytes = b""
     routed: bytes = b""
     widths: tuple[int, int] = (0, 0)
+    labels: bytes = b""
+    logits: bytes = b""
+    facts: bytes = b""
+    refused: int = 0
 
     def features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Early-layer features [n, e] and latents [n, d]."""
@@ -125,7 +133,7 @@ class EvidenceUpdated(Message, frozen=True, kw_only=True):
 
 
 class EvidenceSaved(Message, frozen=True, kw_only=True):
-    """The sequential tests, for drift and for its end, as they stood after `cursor`: a new checker goes on from there."""
+    """The sequential tests, for drift, for its end and by check, as they stood after `cursor`: a new checker goes on from there."""
 
     cursor: int
     weighed: int
@@ -133,6 +141,7 @@ class EvidenceSaved(Message, frozen=True, kw_only=True):
     pipeline: str
     state: bytes
     end: bytes = b""
+    checks: dict[str, bytes] = {}
 
 
 class LogBegun(Message, frozen=True, kw_only=True):
@@ -148,13 +157,61 @@ class RecordsLost(Message, frozen=True, kw_only=True):
     count: int
 
 
+class JoinLabels(Request, frozen=True, kw_only=True):
+    """True labels have come from elsewhere, by sequence number: joins them with the records that they belong to.
+
+    `slices`: by attribute, to which slice of the traffic a record belongs. The labels should be those of a fair sample of the records.
+    """
+
+    labels: dict[int, int]
+    slices: dict[str, dict[int, str]] = {}
+
+
+class RecordsLabelled(Message, frozen=True, kw_only=True):
+    """Records whose true labels have come, in order: one row each of `seqs`, `labels` (answered), `truth` (int64), and features (float32).
+
+    `pipelines` answered them. `lost` of the labels came too late: their records had left the log.
+    """
+
+    seqs: bytes
+    labels: bytes
+    truth: bytes
+    logits: bytes
+    early: bytes
+    latent: bytes
+    pipelines: tuple[str, ...]
+    slices: dict[str, tuple[str, ...]] = {}
+    lost: int = 0
+
+
 # --- an incident: is it different, does it hurt --------------------------------------------------------------------------
+
+DRIFT = "drift"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What a check has found; see `models.weaknesses.check`. `accuracy` with its interval, where it has measured it with true labels."""
+
+    check: str
+    kind: str
+    sentence: str
+    value: float
+    alarm_line: float
+    advice: str
+    remedies: tuple[str, ...] | None = None
+    accuracy: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def for_a_person(self) -> bool:
+        """Whether no remedy can mend it."""
+        return self.remedies == ()
 
 
 class IncidentOpened(Message, frozen=True, kw_only=True):
     """Records since `onset` do not look like the reference of `pipeline`; noticed after record `alarm_at`.
 
-    `every`: of so many records one was looked at; nothing where all were.
+    `every`: of so many records one was looked at; nothing where all were. `finding`: what a check found, where it was not the monitor of drift.
     """
 
     pipeline: str
@@ -162,6 +219,12 @@ class IncidentOpened(Message, frozen=True, kw_only=True):
     alarm_at: int
     log_evidence: float
     every: int | None = None
+    finding: Finding | None = None
+
+    @property
+    def kind(self) -> str:
+        """Of which weakness it speaks."""
+        return self.finding.kind if self.finding else DRIFT
 
 
 class AnalyseWindow(Request, frozen=True, kw_only=True):
@@ -237,7 +300,10 @@ class Label(msgspec.Struct, frozen=True):
 
 
 class HarmAssessed(Message, frozen=True, kw_only=True):
-    """How much the drift costs, as far as `audit` labels and the label-free estimate tell. Accuracies in [0, 1]."""
+    """How much the drift costs, as far as `audit` labels and the label-free estimate tell. Accuracies in [0, 1].
+
+    `remedies`: those that make sense for a weakness of this kind; None leaves them to the policy.
+    """
 
     harmful: bool
     reason: str
@@ -252,6 +318,7 @@ class HarmAssessed(Message, frozen=True, kw_only=True):
     audit: tuple[Label, ...]
     teaching: tuple[Label, ...]
     likeness: Likeness | None = None
+    remedies: tuple[str, ...] | None = None
 
 
 class DriftEnded(Message, frozen=True, kw_only=True):
@@ -282,7 +349,7 @@ class IncidentClosed(Message, frozen=True, kw_only=True):
     reason: str
 
 
-OUTCOMES = ("verified", "undone", "harmless", "expected", "unknown class", "no remedy", "declined", "failed")
+OUTCOMES = ("verified", "undone", "harmless", "expected", "unknown class", "no remedy", "declined", "failed", "reported")
 
 
 # --- questions -----------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ ATTEMPTS = 3  # at going back to the pipeline before
 WEIGHT = math.log(2)  # evidence from fresh labels alone before which asking does not stop, however much spoke for the choice
 IMITATED = 20  # labels that a gain on imitated images is worth, where remedies are compared with each other
 AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
-NEW_WEIGHTS = ("recalibrate", "transfer", "simulate", "fine_tune", "retrain", "refit")  # remedies after which another classifier answers
+NEW_WEIGHTS = ("recalibrate", "transfer", "simulate", "fine_tune", "reweight", "harden", "retrain", "refit")  # after these another classifier answers
 
 
 def odds(log_evidence: float) -> str:

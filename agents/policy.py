@@ -20,6 +20,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from models.remedies.catalogue import PRESENT, names
+from models.weaknesses import catalogue as weaknesses
+from models.weaknesses.synthetic import labelled_reference
 
 
 class PolicyError(ValueError):
@@ -126,8 +128,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     approval: Approval = Approval()
     questions: Questions = Questions()
     verification: Verification = Verification()
+    checks: dict[str, dict[str, Any]] = {}
+    """Which checks look for other weaknesses than drift, each with its parameters."""
 
 
+ALWAYS = ("drift",)  # checks that need not be turned on
 Bounds = tuple[float, float, str]  # least, most, and why
 SOME, SHARE, SECONDS = (1, math.inf, ""), (0, 1, ""), (0, math.inf, " (seconds)")
 NONE_OR_MORE = (0, math.inf, "")
@@ -184,6 +189,11 @@ def _check_keys(raw: dict[str, Any], name: str) -> None:
             raise PolicyError(f"{name}: no section [{section}]{_nearest(section, list(sections))}")
         if not isinstance(values, dict):
             raise PolicyError(f"{name}: {section} is a section; write [{section}] and its keys below it")
+        if section == "checks":  # what can be in it depends on the checks
+            for check, parameters in values.items():
+                if not isinstance(parameters, dict):
+                    raise PolicyError(f"{name}: [checks] {check} is a section; write [checks.{check}] and its parameters below it")
+            continue
         allowed = [field.name for field in msgspec.structs.fields(sections[section])]
         for key in values:
             if key not in allowed:
@@ -223,6 +233,7 @@ def _check_values(policy: Policy, name: str) -> None:
         if not 0.5 < level < 1:
             raise PolicyError(f"{name}: [{section}] level = {level}; expected a number between 0.5 and 1, such as 0.8")
     _check_remedies(policy.remedies.prepare, name)
+    _check_checks(policy.checks, name)
 
 
 def _check_remedies(prepare: tuple[str, ...], name: str) -> None:
@@ -237,3 +248,28 @@ def _check_remedies(prepare: tuple[str, ...], name: str) -> None:
             raise PolicyError(f"{name}: [remedies] prepare names {remedy!r}{_nearest(remedy, allowed)}")
         if prepare.count(remedy) > 1:
             raise PolicyError(f"{name}: [remedies] prepare names {remedy!r} more than once; name each remedy once")
+
+
+def _check_checks(chosen: Mapping[str, Mapping[str, Any]], name: str) -> None:
+    """Each check is known, takes these parameters, and can be made with them (of a small made-up reference)."""
+    for check, parameters in chosen.items():
+        try:
+            allowed = [one for one in weaknesses.names() if one not in ALWAYS]
+        except ValueError as error:  # two packages with a check of the same name
+            raise PolicyError(f"{name}: [checks] {error}") from error
+        if check in ALWAYS:
+            raise PolicyError(f"{name}: [checks.{check}] the checker always looks for drift; set it in [detection]")
+        if check not in allowed:
+            raise PolicyError(f"{name}: [checks] names {check!r}{_nearest(check, allowed)}")
+        for key in parameters:
+            if key not in weaknesses.parameters(check):
+                raise PolicyError(f"{name}: [checks.{check}] has no key {key!r}{_nearest(key, weaknesses.parameters(check))}")
+        try:
+            made = weaknesses.make(check, labelled_reference(), parameters)
+        except (TypeError, ValueError) as error:
+            raise PolicyError(f"{name}: [checks.{check}] {error}") from error
+        if "images" in made.needs:
+            raise PolicyError(
+                f"{name}: [checks.{check}] needs the images themselves, which never leave the inference service for the agents; "
+                "run this check beside the service"
+            )

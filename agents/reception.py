@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.board import Board
 from agents.doors.evidence import Evidence
 from agents.ledger import Ledger
-from agents.messages import AnswerOffered, Message, UndoAsked
+from agents.messages import AnswerOffered, JoinLabels, Message, UndoAsked
 from agents.story import tell
 from workflows.inference import Inference
 
@@ -88,6 +88,10 @@ class Reception:
         if refused is None:
             raise ReceptionError(f"the desk has not taken the answer within {ANSWER_SECONDS:.0f} s; it may still do so")
         return refused
+
+    def labels(self, labels: dict[int, int], slices: dict[str, dict[int, str]], *, source: str = "console") -> None:
+        """Hand in true labels that have come late; the story tells of those whose records had left the log."""
+        self._post(JoinLabels(id=uuid4().hex, source=source, labels=labels, slices=slices))
 
     def undo(self, by: str, *, source: str = "console") -> str:
         """Ask for the pipeline before the live one; returns why that was refused, or nothing."""

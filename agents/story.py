@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from agents.messages import (
     AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, CompareRemedies, DeployPipeline, DriftEnded,
-    HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, MessageRefused, NoteMade, PipelineLive, PipelineShadowed,
-    PolicySet, PrepareRemedy, QuestionClosed, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified,
-    RequestExpired, RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
+    HarmAssessed, IncidentClosed, IncidentOpened, JoinLabels, LabelGiven, LogBegun, Message, MessageRefused, NoteMade, PipelineLive,
+    PipelineShadowed, PolicySet, PrepareRemedy, QuestionClosed, RecordsLabelled, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen,
+    RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
 )
 
 
@@ -27,7 +27,14 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"{message.count} records before {message.first} were overwritten unread"
         case IncidentOpened():
             share = f", looking at 1 in {message.every}" if message.every else ""
+            if message.finding is not None:
+                kind, seen = message.kind, message.finding.sentence
+                return f"{message.incident} opened, {kind}: {seen} (since record {message.onset}, noticed after {message.alarm_at})"
             return f"{message.incident} opened: records since {message.onset} look different (noticed after record {message.alarm_at}{share})"
+        case JoinLabels():
+            return f"{len(message.labels)} true labels have come"
+        case RecordsLabelled():
+            return f"{message.lost} true labels came too late: their records have left the log" if message.lost else ""
         case WindowAnalysed():
             low, high = message.estimate_range
             like = f"; they resemble {message.likeness}" if message.likeness else ""

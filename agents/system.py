@@ -10,6 +10,7 @@ import msgspec
 from agents.doors.analysis import Analysis
 from agents.doors.deployer import Deployer
 from agents.doors.evidence import Evidence
+from agents.doors.labels import LabelDoor
 from agents.doors.likeness import Likenesses
 from agents.doors.log import LogDoor
 from agents.doors.shelf import Shelf
@@ -17,14 +18,15 @@ from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import (
-    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, HandOverRecords, Message, PipelineLive, PolicySet, PrepareRemedy, ReadRecords,
-    RecordLive, ShadowPipeline, derived_id,
+    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, HandOverRecords, JoinLabels, Message, PipelineLive, PolicySet, PrepareRemedy,
+    ReadRecords, RecordLive, ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
 from agents.state import State
 from agents.subject import LIKENESS
 from agents.switchboard import Door, Switchboard
 from agents.team import Wiring, built_in
+from models.weaknesses import catalogue as weaknesses
 from workflows.inference import Inference
 from workflows.tracking import Tracking
 
@@ -56,11 +58,12 @@ class System:
         analysis = Analysis(inference, self.shelf, self.evidence, likenesses, wait, least=policy.detection.least)
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
-        log = LogDoor(inference)
+        needs = frozenset[str]().union(*(weaknesses.needs(check) for check in policy.checks))
+        log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs)
         doors: dict[type[Message], Door] = {
             ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,
             AdoptChange: analysis.adopt, PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy,
-            RecordLive: self._deployer.record,
+            RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference),
         }
         self.wiring = wiring or Wiring(built_in())
         self.switchboard = Switchboard(host, self.wiring.team, self.ledger, doors, clock=clock, executor=executor, wiring=self.wiring)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,8 @@ from agents.policy import Detection, Policy
 from agents.tracker import Tracker
 from models.detectors.monitor import Monitor
 from models.reference import Reference
+from models.weaknesses import catalogue
+from models.weaknesses.check import Check
 from workflows.graph import Graph, GraphError
 from workflows.graph_files import load, read_part
 from workflows.words import nearest
@@ -106,6 +109,14 @@ def load_monitor(detection: Detection, reference: str) -> Monitor:
     return Monitor(Reference.load(Path(reference)), run_length=detection.run_length, block=detection.block)
 
 
+def load_checks(chosen: Mapping[str, Mapping[str, Any]], reference: str) -> dict[str, Check]:
+    """All other checks that a policy turns on, for a reference file."""
+    if not chosen:
+        return {}
+    known = Reference.load(Path(reference))
+    return {name: catalogue.make(name, known, parameters) for name, parameters in chosen.items()}
+
+
 def factories(
     deployment: str, policy: Policy, team: Team | None = None, impossible: Mapping[str, str] | None = None
 ) -> dict[str, Callable[[], Agent]]:
@@ -115,7 +126,7 @@ def factories(
     """
     special: dict[type[Agent], Callable[[], Agent]] = {
         Tracker: partial(Tracker, deployment, policy.detection.records_per_second),
-        Checker: partial(Checker, deployment, policy, partial(load_monitor, policy.detection)),
+        Checker: partial(Checker, deployment, policy, partial(load_monitor, policy.detection), partial(load_checks, policy.checks)),
         Improver: partial(Improver, deployment, policy, impossible or {}),
         Planner: partial(Planner, deployment, policy),
     }

@@ -1,4 +1,4 @@
-"""Contract checks: does a detector, query or estimator keep the promises that the rest of the system relies on?
+"""Contract checks: does a detector, query, estimator or check keep the promises that the rest of the system relies on?
 
 Run them over your own plug-in, in a test of yours; each raises `ContractError` with the promise that was broken and what was seen.
 
@@ -16,6 +16,7 @@ models.checks.ContractError: <lambda> chose a row twice: [0, 0, 0, 0, 0, 0, 0, 0
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
@@ -23,6 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.estimators.confidence import Estimate
+from models.reference import Reference
+from models.weaknesses.check import NEEDS, Check, Evidence, Records
+from models.weaknesses.synthetic import labelled, labelled_reference
 
 Floats = NDArray[np.float64]
 
@@ -216,6 +220,55 @@ def check_estimator(estimate: Estimator) -> None:
             abs(found.value - truth) <= found.error, f"{name}: {found.value:.3f} with error {found.error:.3f}, the truth is {truth:.3f}"
         )
         _require(estimate(known, labels, logits) == found, f"{name} estimates differently on equal input; seed its randomness")
+
+
+def check_weakness(make: Callable[[Reference], Check], *, records: Records | None = None) -> None:
+    """Check a check for a weakness, given how to make it of a reference; `records` in which it sounds an alarm, if you have such.
+
+    Checked: documented, with a name, a kind, what it needs, its remedies and advice; what it says is complete; a record says the same alone, in
+    uneven batches and all at once; state and reset as in `check_stream`; input is left as it was; no alarm in 3,000 records of clean data; it
+    says what is missing when it is shown records without what it needs; the alarm latches and names records that it was shown.
+    """
+    name = _documented(make)
+    clean = labelled(3000, seed=11)
+    reference = labelled_reference()
+    mine = make(reference)
+    for attribute in ("name", "kind", "advice"):
+        _require(bool(getattr(mine, attribute, "")), f"{name} has no {attribute}; say it in a class attribute, see models.weaknesses.check.Check")
+    _require(mine.needs <= set(NEEDS), f"{name} needs {sorted(mine.needs)}; it may name {', '.join(NEEDS)}: all else every record has")
+    _require(mine.remedies is None or all(isinstance(one, str) for one in mine.remedies), f"{name}.remedies are names of remedies, or None")
+    given = {column: getattr(clean, column).copy() for column in ("labels", "logits", "early", "latent", "truth", "facts", "images")}
+    _said_well(name, mine.evidence)
+    _said_well(name, mine.update(clean))
+    _require(not mine.evidence.alarm, f"{name} sounds an alarm on 3,000 clean records: {mine.evidence.sentence}; bound its false alarms")
+    changed = [column for column, before in given.items() if not np.array_equal(before, getattr(clean, column))]
+    _require(not changed, f"{name} changed {', '.join(changed)} of the records given to it; work on a copy")
+    for column in mine.needs:
+        try:
+            make(reference).update(replace(clean.part(0, 5), **{column: None}))  # type: ignore[arg-type]  # by name
+        except ValueError:
+            continue
+        raise ContractError(f"{name} needs {column} and says nothing when it is missing; take it by records.known({column!r}), which raises")
+    shown = labelled(300, seed=12) if records is None else records
+    check_stream(lambda: make(reference), lambda check, start, stop: check.update(shown.part(start, stop)), len(shown))
+    if records is not None:
+        evidence = make(reference).update(records)
+        _require(evidence.alarm, f"{name} sounds no alarm in the records that you gave for one: {evidence.sentence}")
+        _said_well(name, evidence)
+        seen = set(records.seqs.tolist())
+        _require(
+            {evidence.since, evidence.at} <= seen,
+            f"{name} says records {evidence.since} and {evidence.at}; name records by numbers that it was shown",
+        )
+
+
+def _said_well(name: str, evidence: Evidence) -> None:
+    _require(bool(evidence.sentence.strip()), f"{name} says nothing; put what was seen in a sentence")
+    _require(
+        bool(np.isfinite([evidence.value, evidence.alarm_line]).all()),
+        f"{name} says {evidence.value} of {evidence.alarm_line}; both are finite numbers",
+    )
+    _require((evidence.at is not None) == evidence.alarm, f"{name}: `at` and `since` are told with an alarm and not without one; got {evidence}")
 
 
 def _documented(thing: object) -> str:

@@ -97,7 +97,10 @@ class Must(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One named course of events. `batch` is images per request, `rate` images per second (0 = as fast as they are answered)."""
+    """One named course of events. `batch` is images per request, `rate` images per second (0 = as fast as they are answered).
+
+    `labels_after`: the true label of every record becomes known so many records later; left out, only a person's answers tell any.
+    """
 
     name: str
     segment: Annotated[tuple[Segment, ...], Meta(min_length=1)]
@@ -106,6 +109,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0)] = 0
     batch: Annotated[int, Meta(ge=1, le=1024)] = 20
     rate: Annotated[float, Meta(ge=0)] = 0.0
+    labels_after: Annotated[int, Meta(ge=0)] | None = None
     person: Person = Person()
     must: Must = Must()
 

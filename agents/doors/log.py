@@ -1,20 +1,27 @@
 """Reads the inference service's log for the tracker, and hands what was read to the checker."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.messages import HandOverRecords, Message, ReadRecords, RecordsRead, WindowObserved
 from agents.switchboard import answer_to
+from models.weaknesses.check import FACTS
+from models.weaknesses.quality import facts_of
 from workflows.inference import CursorAhead, Inference, Records
 
 
 class LogDoor:
     """Answers `ReadRecords` with the numbers of the next records of one pipeline, and `HandOverRecords` with the records themselves.
 
+    `answers` and `facts` say whether a check asks for what was answered and for what is told of pictures; see `models.weaknesses.check`.
     What was read last is kept until it is handed over, so that it comes over the wire once; after a crash it is read again.
     """
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
+    def __init__(self, inference: Inference, *, answers: bool = False, facts: bool = False) -> None:
+        self._inference, self._answers, self._facts = inference, answers, facts
+        self._refused: int | None = None  # requests so far, as the service counts them
         self._kept: Records | None = None
 
     def read(self, request: Message) -> list[Message]:
@@ -48,9 +55,23 @@ class LogDoor:
             request, WindowObserved, "log", broadcast=True, log=records.log, first=request.first, last=request.last, pipeline=request.pipeline,
             lost=request.lost, every=request.every, early=np.asarray(records.early[rows], np.float32).tobytes(),
             latent=np.asarray(records.latent[rows], np.float32).tobytes(), routed=records.routed[rows].astype(np.uint8).tobytes(),
-            widths=(records.early.shape[1], records.latent.shape[1]),
+            widths=(records.early.shape[1], records.latent.shape[1]), **self._more(records, rows),
         )
         return [window]
+
+    def _more(self, records: Records, rows: NDArray[np.intp]) -> dict[str, Any]:
+        """What checks beside the monitor look at."""
+        more: dict[str, Any] = {}
+        if self._answers:
+            more |= {"labels": records.label[rows].astype(np.int64).tobytes(), "logits": np.asarray(records.logits[rows], np.float32).tobytes()}
+        if self._facts:
+            images = self._inference.images(records.seqs[rows])
+            facts = np.full((len(rows), len(FACTS)), np.nan)  # of those that have left the ring nothing is known
+            facts[np.searchsorted(records.seqs[rows], images.seqs)] = facts_of(images.images)
+            rejected = self._inference.stats().rejected
+            more |= {"facts": facts.tobytes(), "refused": max(0, rejected - self._refused) if self._refused is not None else 0}
+            self._refused = rejected
+        return more
 
 
 def _one_version(records: Records) -> int:

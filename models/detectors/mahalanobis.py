@@ -41,9 +41,9 @@ class Mahalanobis:
         covariance, self.shrinkage = ledoit_wolf(points)
         floor = 1e-9 * max(float(np.trace(covariance)), 1e-9) * np.eye(points.shape[1])  # keeps constant features invertible
         self.mean: Floats = points.mean(0)
-        self._whiten: Floats = np.linalg.cholesky(np.linalg.inv(covariance + floor))
+        self.whiten: Floats = np.linalg.cholesky(np.linalg.inv(covariance + floor))
 
     def score(self, features: ArrayLike) -> Floats:
         """Return the Mahalanobis distance of each row of `features` [n, d]: float64 [n]."""
-        distances: Floats = np.linalg.norm((np.asarray(features, np.float64) - self.mean) @ self._whiten, axis=1)
+        distances: Floats = np.linalg.norm((np.asarray(features, np.float64) - self.mean) @ self.whiten, axis=1)
         return distances

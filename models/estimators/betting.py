@@ -11,7 +11,7 @@ Waudby-Smith, I., Ramdas, A. (2024). Estimating means of bounded random variable
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
@@ -102,3 +102,37 @@ class BettingInterval:
     def mean(self) -> float:
         """Mean of the draws so far; 0.5 before any."""
         return self.total / self.count if self.count else 0.5
+
+
+def share_interval(hits: ArrayLike, misses: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
+    """Betting intervals (low, high) of shares, from how often each of two things happened; for many shares at once.
+
+    They are those of `BettingInterval` without its memory: valid at any time, but not the intersection of all earlier ones, for which the order of
+    the draws would have to be kept.
+
+    Parameters
+    ----------
+    hits, misses : [n] or numbers, counts so far.
+    level : probability that an interval contains its share at every time.
+
+    Examples
+    --------
+    >>> low, high = share_interval([12, 0], [3, 0])
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([0.41, 0.0], [0.98, 1.0])
+    """
+    first, second = np.asarray(hits, np.float64), np.asarray(misses, np.float64)
+    return _lower_end(first, second, level), 1 - _lower_end(second, first, level)
+
+
+def _lower_end(hits: Floats, misses: Floats, level: float) -> Floats:
+    """The largest mean that the gambler who bets on a larger one has beaten; his capital falls with it, so it is found by halving."""
+    fractions = np.array(list(EVEN_BETS))
+    stakes = np.log(np.array(list(EVEN_BETS.values())) / sum(EVEN_BETS.values()))
+    low, high = np.zeros_like(hits), np.ones_like(hits)
+    for _ in range(30):
+        middle = ((low + high) / 2)[..., None]
+        capital = stakes + hits[..., None] * np.log1p(fractions * (1 / middle - 1)) + misses[..., None] * np.log1p(-fractions)
+        beaten = np.logaddexp.reduce(capital, -1) >= -np.log((1 - level) / 2)
+        low, high = np.where(beaten, middle[..., 0], low), np.where(beaten, high, middle[..., 0])
+    return low

@@ -140,8 +140,13 @@ class Looks:
                 f"there are {len(images)} images and p-values of shape {usual.shape}; expected one p-value in (0, 1] for each image, "
                 f"and at least {SMALLEST_WINDOW} images"
             )
+        return self.judge_statistics(image_statistics(images), usual)
+
+    def judge_statistics(self, statistics: ArrayLike, p_values: NDArray[np.float64]) -> Change:
+        """As `judge`, of pictures of which only the statistics are known: [n, d] of `image_statistics`; n is not looked at."""
+        usual = p_values
         changed = 1 - (usual > _USUAL) / (1 - _USUAL)
-        spoiled = (self.spoiled(images) - self._mistaken) / (1 - self._mistaken)
+        spoiled = (self._of_statistics(statistics) - self._mistaken) / (1 - self._mistaken)
         # More changed records are clean than spoiled ones if this is above zero on average.
         clean_news = changed - 2 * spoiled
         error = np.sqrt(clean_news.var(ddof=1) / len(usual) + 4 * self._mistaken_variance)

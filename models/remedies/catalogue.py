@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 GROUP = "scanflow.remedies"
 PRESENT = "nothing"  # the remedy that leaves everything as it is; every other one is compared with it
-OWN = (PRESENT, "recalibrate", "transfer", "simulate", "filter_pairs", "filter", "fine_tune", "retrain", "refit")  # cheapest first
+OWN = (
+    PRESENT, "recalibrate", "transfer", "simulate", "filter_pairs", "filter", "fine_tune", "reweight", "harden", "retrain", "refit",
+)  # cheapest first
 
 
 def names() -> tuple[str, ...]:
@@ -42,13 +44,10 @@ def remedies() -> "Mapping[str, Prepare]":
     ['nothing', 'recalibrate', 'transfer']
     """
     from models.remedies import filter as filter_
-    from models.remedies import filter_pairs, fine_tune, nothing, recalibrate, refit, retrain, simulate, transfer
+    from models.remedies import filter_pairs, fine_tune, harden, nothing, recalibrate, refit, retrain, reweight, simulate, transfer
 
-    own = (
-        nothing.prepare, recalibrate.prepare, transfer.prepare, simulate.prepare, filter_pairs.prepare, filter_.prepare, fine_tune.prepare,
-        retrain.prepare, refit.prepare,
-    )
-    found: dict[str, Prepare] = dict(zip(OWN, own, strict=True))
+    own = (nothing, recalibrate, transfer, simulate, filter_pairs, filter_, fine_tune, reweight, harden, retrain, refit)
+    found: dict[str, Prepare] = {name: module.prepare for name, module in zip(OWN, own, strict=True)}
     return MappingProxyType(found | {name: point.load() for name, point in _others().items()})
 
 

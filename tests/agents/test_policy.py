@@ -52,7 +52,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         ("[remedies]\nprepare = []\n", r"mine.toml: \[remedies\] prepare is empty; name at least one remedy. Allowed: recalibrate, "),
         (
             '[remedies]\nprepare = ["filter", "retrian"]\n',
-            r"mine.toml: \[remedies\] prepare names 'retrian'; did you mean 'retrain'\? Allowed: recalibrate, transfer, simulate, filter_pairs, filter, fine_tune, retrain, refit$",
+            r"mine.toml: \[remedies\] prepare names 'retrian'; did you mean 'retrain'\? Allowed: recalibrate, transfer, simulate, filter_pairs, filter, fine_tune, reweight, harden, retrain, refit$",
         ),
         ('[remedies]\nprepare = ["nothing"]\n', r"mine.toml: \[remedies\] prepare names 'nothing'"),  # it is always compared with
         ('[remedies]\nprepare = ["filter", "filter"]\n', r"mine.toml: \[remedies\] prepare names 'filter' more than once"),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from agents.messages import UndoAsked
+from agents.messages import JoinLabels, UndoAsked
 from agents.commands import COMMANDS, CommandError, Commands
 from agents.console import app, converse
 from agents.state import State
@@ -95,7 +95,7 @@ def test_an_undo_that_is_refused_says_why(office, commands):
 
 def test_every_command_that_is_listed_can_be_run(office, commands):
     office.ask_labels()
-    for verb in set(COMMANDS) - {"label", "ask", "show", "approve", "decline", "choose"}:
+    for verb in set(COMMANDS) - {"label", "labels", "ask", "show", "approve", "decline", "choose"}:
         assert isinstance(commands.run(verb), list)
     assert len(commands.run("show 12")) >= 14
 
@@ -146,3 +146,23 @@ def test_a_cluster_that_goes_away_ends_a_script(office, visitor, commands):
 def test_help_needs_no_cluster(tmp_path):
     result = CliRunner().invoke(app, ["--state", str(tmp_path), "help"])
     assert result.exit_code == 0 and all(command.usage in result.stdout for command in COMMANDS.values())
+
+
+def test_true_labels_that_have_come_late_are_handed_in_from_a_file(office, commands, tmp_path):
+    file = tmp_path / "late labels.csv"
+    file.write_text("record,label,site\n7,3,north\n9,0,south\n")
+    assert commands.run(f"labels {file}") == ["2 labels handed in; the checks that the policy turns on learn from them"]
+    [told] = [message for message in office.messages if isinstance(message, JoinLabels)]
+    assert (told.labels, told.slices) == ({7: 3, 9: 0}, {"site": {7: "north", 9: "south"}})
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("seq,class\n1,2\n", "expected record,label"), ("record,label\n", "holds no labels"), ("record,label\n7,three\n", "line 2: '7', 'three'; expected"),
+    ("record,label\n0,3\n", "records count from 1"), (None, "cannot be read"),
+])  # fmt: skip
+def test_a_file_of_labels_that_is_none_is_refused_with_what_is_expected(commands, tmp_path, text, says):
+    if text is not None:
+        (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(CommandError) as error:
+        commands.run(f"labels {tmp_path / 'labels.csv'}")
+    assert says in str(error.value)

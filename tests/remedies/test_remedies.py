@@ -10,7 +10,7 @@ from models.networks.numerics import to_tensor
 from models.networks.route import routed
 from models.pipeline import Pipeline
 from models.remedies import filter as filter_
-from models.remedies import fine_tune, retrain, simulate, transfer
+from models.remedies import fine_tune, harden, retrain, reweight, simulate, transfer
 from models.remedies.catalogue import remedies
 from models.remedies.context import RemedyCancelledError
 from models.remedies.recalibrate import recalibrated
@@ -19,13 +19,13 @@ from scenarios.corruptions.registry import corrupt
 from scenarios.datasets import load, to_float
 
 CLASSES = tuple("0123456789")
-TRAINED = ("transfer", "simulate", "filter", "fine_tune", "retrain")
+TRAINED = ("transfer", "simulate", "filter", "fine_tune", "reweight", "harden", "retrain")
 
 
 @pytest.fixture
 def few_steps(monkeypatch):
     """Train for a handful of steps: what is tested is the plumbing, not the accuracy."""
-    for module in (transfer, simulate, filter_, fine_tune, retrain):
+    for module in (transfer, simulate, filter_, fine_tune, reweight, harden, retrain):
         monkeypatch.setattr(module, "STEPS", 3)
     monkeypatch.setattr(retrain, "TEACHER_STEPS", 3)
 
@@ -135,7 +135,7 @@ def accuracy(pipeline, images, labels):
 @pytest.mark.training
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_remedies_mend_fog_at_next_to_no_cost_on_clean_images(name, context, tmp_path, trained, trained_reference, monkeypatch):
-    for module in (transfer, simulate, filter_, fine_tune, retrain):  # a third of the usual training is enough for digits
+    for module in (transfer, simulate, filter_, fine_tune, reweight, harden, retrain):  # a third of the usual training is enough for digits
         monkeypatch.setattr(module, "STEPS", 70)
     monkeypatch.setattr(retrain, "TEACHER_STEPS", 50)
     given = context("fog", labelled=20, budget=120.0, classifier=trained, reference=trained_reference, named=("fog", 5.0))

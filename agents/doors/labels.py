@@ -1,0 +1,56 @@
+"""Joins true labels that came late with the records that they belong to, as far as the log still has them."""
+
+import numpy as np
+
+from agents.messages import JoinLabels, Message, RecordsLabelled
+from agents.switchboard import answer_to
+from workflows.inference import CursorAhead, Inference, Records
+
+CHUNK = 2000  # records that are asked for at once
+
+
+class LabelDoor:
+    """Door for `JoinLabels`. Labels of records that have left the log are counted as lost: enlarge the log if they come later than that."""
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def __call__(self, request: Message) -> list[Message]:
+        """Join. Raises `LookupError` when none of the records is in the log."""
+        assert isinstance(request, JoinLabels)
+        wanted = np.array(sorted(request.labels), np.int64)
+        found = self._find(wanted)
+        if not found:
+            raise LookupError(f"none of the {len(wanted)} labelled records is in the log (any more); check their numbers, or enlarge the log")
+        seqs = np.concatenate([part.seqs[rows] for part, rows in found])
+
+        def column(name: str, kind: type[np.generic]) -> bytes:
+            return np.concatenate([getattr(part, name)[rows] for part, rows in found]).astype(kind).tobytes()
+
+        known = seqs.tolist()
+        return [
+            answer_to(
+                request, RecordsLabelled, "labels", broadcast=True, seqs=seqs.tobytes(), labels=column("label", np.int64),
+                truth=np.array([request.labels[seq] for seq in known], np.int64).tobytes(), logits=column("logits", np.float32),
+                early=column("early", np.float32), latent=column("latent", np.float32),
+                pipelines=tuple(str(version) for part, rows in found for version in part.version[rows]),
+                slices={name: tuple(values.get(seq, "") for seq in known) for name, values in request.slices.items()}, lost=len(wanted) - len(known),
+            )
+        ]
+
+    def _find(self, wanted: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[tuple[Records, np.ndarray[tuple[int], np.dtype[np.intp]]]]:
+        """Parts of the log with the rows in each that are wanted, in order."""
+        found = []
+        place = 0
+        while place < len(wanted):
+            try:
+                part = self._inference.records(int(wanted[place]) - 1, CHUNK)
+            except CursorAhead:  # numbers of records that are still to come
+                break
+            if part.last < part.first:
+                break
+            rows = np.flatnonzero(np.isin(part.seqs, wanted[place:]))
+            if len(rows):
+                found.append((part, rows))
+            place = int(np.searchsorted(wanted, part.last, side="right"))
+        return found
