@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import save_npz
+
 EXEMPLARS = "exemplars.npz"
 MOST_IMAGES = 500
 """Of one drift."""
@@ -48,10 +50,7 @@ def chosen(images: NDArray[np.uint8], seed: int = 0) -> NDArray[np.uint8]:
 def save_exemplars(folder: Path, exemplars: Mapping[str, Exemplars]) -> None:
     """Write the exemplars of a pipeline, by known drift ("drift0", ...), into its folder; without pickle, whole or not at all."""
     arrays = {f"{drift}_{part}": getattr(kept, part) for drift, kept in exemplars.items() for part in ("images", "answers")}
-    draft = folder / f".{EXEMPLARS}.part"
-    with draft.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    draft.replace(folder / EXEMPLARS)
+    save_npz(folder / EXEMPLARS, arrays)
 
 
 def load_exemplars(folder: Path) -> dict[str, Exemplars]:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.arrays import save_npz
+
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -195,10 +197,7 @@ class Reference:
         for drift in self.drifts:
             for name in ("fit_early", "fit_latent", "calibration_early", "calibration_latent"):
                 arrays[f"{drift.name}_{name}"] = getattr(drift, name)
-        part = path.with_name(f".{path.name}.part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types the names of its own options into **kwds
-        part.replace(path)
+        save_npz(path, arrays)
 
     @property
     def components(self) -> tuple[Component, ...]:

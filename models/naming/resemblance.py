@@ -22,6 +22,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
+from models.arrays import save_npz
 from models.naming.signatures import Signatures
 from models.naming.statistics import image_statistics
 from scenarios.corruptions import Corruption, catalogue
@@ -181,10 +182,7 @@ class Resemblance:
             "names": [name for name, _ in signatures.kinds], "severities": [severity for _, severity in signatures.kinds],
             "habits": [habits.slope, habits.offset, habits.steepness, habits.allowance], "shape": self.shape,
         }  # fmt: skip
-        part = path.with_name(f".{path.name}.part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types the names of its own options into **kwds
-        part.replace(path)
+        save_npz(path, {name: np.asarray(array) for name, array in arrays.items()})
 
     @classmethod
     def load(cls, path: Path) -> "Resemblance":

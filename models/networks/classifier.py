@@ -10,10 +10,10 @@ from typing import Literal
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.networks import residual
+from models.networks.weights import save_weights, shape_of
 from models.networks.any_classifier import AnyClassifier, Answer
 from models.networks.picture import deviation, place, thumbnail
 
@@ -113,7 +113,7 @@ def _plain(channels: int) -> list[nn.Module]:
 def save_classifier(classifier: Classifier, path: Path) -> None:
     """Write weights and shape to one safetensors file."""
     shape = {name: str(getattr(classifier, name)) for name in ("channels", "classes", "size", "trunk")}
-    save_file({name: value.contiguous() for name, value in classifier.state_dict().items()}, path, metadata=shape)
+    save_weights(classifier, path, shape)
 
 
 def load_classifier(path: Path) -> Classifier:
@@ -123,7 +123,7 @@ def load_classifier(path: Path) -> Classifier:
         ValueError: the file is not a classifier of this project.
     """
     with safe_open(path, framework="pt") as file:
-        shape = file.metadata() or {}
+        shape = shape_of(file.metadata())
         if not {"channels", "classes", "size"} <= shape.keys():
             message = f"{path} holds no classifier (its header lacks channels, classes, size); write it with save_classifier"
             raise ValueError(message)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
+
+from models.networks.weights import save_weights, shape_of
 
 
 class Filter(nn.Module):
@@ -74,7 +75,7 @@ class Filter(nn.Module):
 def save_filter(filter_: Filter, path: Path) -> None:
     """Write weights and shape to one safetensors file."""
     shape = {"channels": str(filter_.channels), "size": "x".join(map(str, filter_.size)), "width": str(filter_.width)}
-    save_file({name: value.contiguous() for name, value in filter_.state_dict().items()}, path, metadata=shape)
+    save_weights(filter_, path, shape)
 
 
 def load_filter(path: Path) -> Filter:
@@ -86,7 +87,7 @@ def load_filter(path: Path) -> Filter:
         The file is not a filter of this project.
     """
     with safe_open(path, framework="pt") as file:
-        shape = file.metadata() or {}
+        shape = shape_of(file.metadata())
         if not {"channels", "size", "width"} <= shape.keys():
             raise ValueError(f"{path} holds no filter (its header lacks channels, size, width); write it with save_filter")
         down, _, across = shape["size"].partition("x")  # files from before there were other than square images hold one number

@@ -44,7 +44,7 @@ def weights(candidate):
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("name", remedies())
+@pytest.mark.parametrize("name", [name for name in remedies() if name != "refit"])  # that one is for rows of a table
 def test_a_candidate_exports_and_answers_as_its_modules_do(name, context, tmp_path, few_steps):
     given = context()
     candidate = remedies()[name](given)

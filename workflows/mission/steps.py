@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import save_npz
 from models.pipeline import Output, Pipeline
 from scenarios.corruptions import corrupt
 from scenarios.datasets import load, to_float
@@ -33,8 +34,8 @@ def sample(seen: Path, held: Path, *, dataset: str, corruption: str, severity: i
     clean, labels = test.images[chosen], test.labels[chosen]
     images = clean if corruption == "none" else corrupt(clean, corruption, severity, seed=seed)
     half = len(chosen) // 2
-    _save(seen, images=images[:half])
-    _save(held, images=images[half:], clean=clean[half:], labels=labels[half:])
+    save_npz(seen, {"images": images[:half]})
+    save_npz(held, {"images": images[half:], "clean": clean[half:], "labels": labels[half:]})
 
 
 @step(inputs={"pipeline": "pipeline", "held": "npz"}, outputs={"report": "text"})
@@ -51,7 +52,7 @@ def infer(pipeline: Path, seen: Path, answers: Path) -> dict[str, float]:
     output = _run(pipeline, _load(seen)["images"])
     odds = np.exp(output.logits - output.logits.max(1, keepdims=True))
     probability = (odds / odds.sum(1, keepdims=True)).max(1)
-    _save(answers, labels=output.logits.argmax(1), probability=probability, routed=output.routed)
+    save_npz(answers, {"labels": output.logits.argmax(1), "probability": probability, "routed": output.routed})
     return {"images": len(probability), "confidence": float(probability.mean()), "routed": float(output.routed.mean())}
 
 
@@ -95,9 +96,3 @@ def _run(pipeline: Path, images: NDArray[np.uint8]) -> Output:
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     with np.load(path, allow_pickle=False) as archive:
         return dict(archive)
-
-
-def _save(path: Path, **arrays: NDArray[Any]) -> None:
-    """`numpy.savez` would add .npz to the name of the port."""
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)

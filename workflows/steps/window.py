@@ -6,6 +6,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import save_npz
+
 
 class Window(msgspec.Struct, frozen=True, eq=False):
     """n drifted records: sequence numbers int64 [n], images uint8 [n, ...], features float32, answers int64 [n]."""
@@ -19,11 +21,7 @@ class Window(msgspec.Struct, frozen=True, eq=False):
 
     def save(self, path: Path) -> None:
         """Write without pickle; the file appears whole or not at all."""
-        draft = path.with_name(f".{path.name}.part")
-        with draft.open("wb") as file:
-            arrays = {name: getattr(self, name) for name in self.__struct_fields__}
-            np.savez_compressed(file, **arrays)
-        draft.replace(path)
+        save_npz(path, {name: getattr(self, name) for name in self.__struct_fields__})
 
     @classmethod
     def load(cls, path: Path) -> "Window":
