@@ -72,7 +72,7 @@ class Switchboard:
                 self._deliver(name, message)
         for request in unanswered:
             self._await(request)
-            self._ask_door(request)
+            self._ask_or_refuse(request)
 
     def listen(self, listener: Listener) -> None:
         """Have `listener` told every message, after it was handled. It must not block."""
@@ -142,17 +142,15 @@ class Switchboard:
         recipients = self.recipients(message)
         for agent in recipients:
             self._deliver(agent, message)
-        has_door = isinstance(message, Request) and type(message) in self._doors
-        if isinstance(message, Request) and has_door and (self._wiring is None or self._wiring.allows_door(message)):
-            self._ask_door(message)
-        elif not recipients and (has_door or self._handlers(message)):
+        if isinstance(message, Request) and type(message) in self._doors:
+            self._ask_or_refuse(message)
+        elif not recipients and self._handlers(message) and not isinstance(message, AgentFailed):  # which is said of agents that ask for nothing, too
             self._refuse(message)
         for listener in self._listeners:
             listener(message)
 
     def _refuse(self, message: Message) -> None:
         """Put on record that the graph lets a message reach nobody who handles it."""
-        self._waiting.pop(message.id, None)
         kind, handlers = type(message).__name__, self._handlers(message) or ["a service"]
         reached = f"from {message.source!r} to {' or '.join(handlers)}"
         reason = f"no edge of the team's graph leads {reached}; add one to agents/team.toml or to a file of yours"
@@ -164,6 +162,8 @@ class Switchboard:
                 speaker=message.source, reason=reason,
             )
         )  # fmt: skip
+        if isinstance(message, Request) and self._waiting.pop(message.id, None) is not None:
+            self._inbox.put(_answer(RequestFailed, message, request=kind, reason=reason))
 
     def _deliver(self, agent: str, message: Message) -> None:
         try:
@@ -182,6 +182,12 @@ class Switchboard:
     def _await(self, request: Request) -> None:
         self._waiting[request.id] = request
         heapq.heappush(self._deadlines, ((request.time or self._clock()) + request.deadline, request.id))
+
+    def _ask_or_refuse(self, request: Request) -> None:
+        if self._wiring is None or self._wiring.allows_door(request):
+            self._ask_door(request)
+        else:
+            self._refuse(request)
 
     def _ask_door(self, request: Request) -> None:
         self._waiting.setdefault(request.id, request)

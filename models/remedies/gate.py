@@ -101,31 +101,35 @@ def gated(context: RemedyContext, candidate: Candidate) -> Candidate:
         note += f"; {len(apart)} known drift{'s are' if len(apart) > 1 else ' is'} kept out"
     if fitted.routed < CLEAR:
         note += f"; it {'takes the rest for these' if apart else 'cannot tell them well'}: where it is in doubt, both answers count"
-    even = fitted.even + _shift(context, candidate, fitted)
+    even = _even(context, candidate, fitted)
+    if even is None:
+        note += "; mixing answers would cost too many clean images, so only those that it is sure of are mended"
     notes = (*candidate.notes, note.format(fitted.routed))
     return replace(candidate, gate=fitted.gate, gate_threshold=fitted.threshold, gate_even=even, notes=notes)
 
 
 @torch.no_grad()
-def _shift(context: RemedyContext, candidate: Candidate, fitted: Fitted) -> float:
-    """How much more than even odds the gate must ask for so that clean calibration images lose next to nothing."""
+def _even(context: RemedyContext, candidate: Candidate, fitted: Fitted) -> float | None:
+    """The score at which both answers may count alike so that clean calibration images, unseen by the gate, lose next to nothing; None: at none."""
     if context.calibration_images is None:
-        return 0.0
+        return fitted.even
     reference, route = context.reference, RouteModules(candidate.filter, candidate.adapted)
-    scores = fitted.gate(torch.tensor(reference.calibration_early), torch.tensor(reference.calibration_latent)).numpy()
-    before, labels = reference.calibration_logits, reference.calibration_labels
+    half = len(reference.calibration_early) // 2
+    early, latent = torch.tensor(reference.calibration_early[half:]), torch.tensor(reference.calibration_latent[half:])
+    scores, clean = fitted.gate(early, latent).numpy(), context.calibration_images[half:]
+    before, labels = reference.calibration_logits[half:], reference.calibration_labels[half:]
     asked = part(scores, fitted.even) > 0
     said = np.zeros_like(before)
     if asked.any():
-        images = to_tensor(context.calibration_images[asked]).split(BATCH)
+        images = to_tensor(clean[asked]).split(BATCH)
         said[asked] = torch.cat([route.answer(context.classifier, some).logits for some in images]).numpy()
     for shift in SHIFTS:
         blend, parts = Blend(*before.shape), part(scores, fitted.even + shift)
         blend.add(parts, said[parts > 0], said[parts > 0])
         after, _ = blend.rest(before, before)
         if (before.argmax(1) == labels).mean() - (after.argmax(1) == labels).mean() <= CLEAN_LOST:
-            break
-    return shift
+            return fitted.even + shift
+    return None
 
 
 @torch.no_grad()

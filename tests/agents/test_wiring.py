@@ -5,7 +5,7 @@ import pytest
 
 from agents.hosts.host import LocalHost
 from agents.ledger import Ledger
-from agents.messages import IncidentOpened, MessageRefused, NoteMade, PipelineLive, RecordLive, Tick, UndoAsked
+from agents.messages import IncidentOpened, MessageRefused, NoteMade, PipelineLive, RecordLive, RequestFailed, Tick, UndoAsked
 from agents.policy import Policy
 from agents.story import line
 from agents.switchboard import Switchboard
@@ -87,11 +87,24 @@ def test_one_more_agent_is_added_without_touching_the_others(auditor):
 def test_a_message_without_an_edge_reaches_nobody_and_that_is_on_record():
     heard = []
     switchboard, ledger = board(built_in(), {RecordLive: lambda request: heard.append(request) or []})
-    [refused] = said(switchboard, ledger, RecordLive(id="r", source="checker", version="1", pipeline="p", reason="", deadline=9.0))
+    refused, failed = said(switchboard, ledger, RecordLive(id="r", source="checker", version="1", pipeline="p", reason="", deadline=9.0))
     assert isinstance(refused, MessageRefused)
+    assert isinstance(failed, RequestFailed) and failed.to == "checker"  # who asked does not wait for ever
     assert (refused.message, refused.speaker) == ("RecordLive", "checker")
     assert not heard
     assert "agents/team.toml" in line(refused)
+
+
+def test_a_request_of_before_that_the_graph_lets_nobody_make_any_more_is_not_taken_up_after_a_restart():
+    heard, ledger = [], Ledger(clock=lambda: 0.0)
+    ledger.append([RecordLive(id="r", source="checker", version="1", pipeline="p", reason="", deadline=9.0)])
+    wiring = Wiring(built_in())
+    host = LocalHost(factories("digits", Policy(), wiring.team))
+    switchboard = Switchboard(host, wiring.team, ledger, {RecordLive: lambda request: heard.append(request) or []}, clock=lambda: 0.0, wiring=wiring)
+    switchboard.start()
+    switchboard.run_until_idle()
+    assert not heard
+    assert ledger.messages(MessageRefused)
 
 
 def test_the_same_message_from_whom_the_graph_lets_speak_is_carried_out():

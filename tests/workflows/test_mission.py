@@ -1,4 +1,4 @@
-"""The workflows of the mission are sound graphs, and train and inference make the same artefacts by every runner."""
+"""The workflows of the mission are sound graphs; a container makes the same artefacts as a process (benchmarks.mission compares all four)."""
 
 from pathlib import Path
 
