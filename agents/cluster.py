@@ -22,7 +22,7 @@ from agents.board import Board
 from agents.console import attend
 from agents.doors.shelf import Shelf
 from agents.front_desk import FrontDesk, Visitor
-from agents.hosts.host import Host
+from agents.hosts.host import AgentError, Host
 from agents.ledger import Ledger
 from agents.messages import AskChoice, AskLabels, Message, PipelineLive
 from agents.options import OptionError, check_report, fetch_data
@@ -49,7 +49,7 @@ from workflows.tracking import MlflowTracking, Tracking
 MEANINGS = {"clean_before": "clean, before", "as_is": "drifted, as it was", "after": "drifted, after", "clean_after": "clean, after"}
 WATCH_SECONDS = 2.0
 DOORS = 8  # requests that may be in work at the same time
-USAGE = (GraphError, OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError, DeploymentFileError, BringError)
+USAGE = (AgentError, GraphError, OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError, DeploymentFileError, BringError)
 
 
 def main(

@@ -1,6 +1,7 @@
 """Arrays on disk: equal arrays make equal bytes, without pickle, and a file appears whole or not at all.
 
-`numpy.savez` writes the time of day into the archive, so two runs of the same step would never have the same digest.
+`numpy.savez` writes the time of day into the archive, so two runs of the same step would never have the same digest; and what zlib makes of
+equal bytes depends on its version, so nothing is compressed.
 """
 
 import zipfile
@@ -15,7 +16,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that an archive can tell
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a compressed .npz that `numpy.load` reads; its folder must exist.
+    """Write an .npz that `numpy.load` reads; its folder must exist.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -25,10 +26,8 @@ def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     (True, [0, 1, 2])
     """
     draft = path.with_name(f".{path.name}.part")
-    with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(draft, "w") as archive:
         for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy", EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as file:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
     draft.replace(path)

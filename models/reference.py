@@ -189,7 +189,7 @@ class Reference:
             raise BadReferenceError(f"{path}: {error}") from error
 
     def save(self, path: Path) -> None:
-        """Write all arrays to `path` as a compressed npz; the parent folder must exist. The file appears whole or not at all."""
+        """Write all arrays to `path` as npz; the parent folder must exist. The file appears whole or not at all."""
         arrays: dict[str, NDArray[np.generic]] = {name: getattr(self, name) for name in (*_MATRICES, *_LABELS)}
         if len(self.towards_early):
             arrays |= {name: getattr(self, name) for name in _TOWARDS}

@@ -5,6 +5,7 @@ names another one is answered with "restore me first", and the host hands over t
 """
 
 import os
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from typing import Any
 
 import ray
 import structlog
+from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError, RayError
 
 from agents.agent import Agent
@@ -63,7 +65,7 @@ class RayHost:
 
     Parameters
     ----------
-    factories : makes each agent by name; sent to the actors, so it must be importable there.
+    factories : makes each agent by name; sent to the actors. Agents of others travel with their module, which need not be there.
     address : of an existing Ray cluster.
     cores : processors for a Ray started here; by default all.
     """
@@ -87,6 +89,7 @@ class RayHost:
         self._history = history
         actor = ray.remote(_AgentActor)
         for name, factory in self._factories.items():
+            _carry(factory)
             self._actors[name] = actor.options(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=1).remote(factory)
         for name in self._factories:
             self._restore(name)
@@ -142,3 +145,10 @@ class RayHost:
             self._generations[agent] = ray.get(self._actors[agent].restore.remote(history), timeout=RESTORE_SECONDS)
         except RayError as error:
             raise AgentError(f"the {agent} could not be restored from the ledger: {error}") from error
+
+
+def _carry(factory: Callable[[], Agent]) -> None:
+    """Have the module of an agent that is not ours sent by value: only the driver was told where its file is."""
+    module = sys.modules.get(getattr(factory, "func", factory).__module__)
+    if module is not None and module.__name__.partition(".")[0] != "agents":
+        cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]  # Ray's copy bears no types

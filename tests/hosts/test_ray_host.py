@@ -1,5 +1,6 @@
 """The Ray host on a real Ray: agents live in processes of their own, and killing any of them changes nothing in the story."""
 
+import importlib
 import os
 import signal
 from collections import Counter
@@ -126,5 +127,20 @@ def test_a_message_of_any_size_arrives_whole(count):
         host.start(lambda _name: ())
         [said] = host.deliver("desk", window(1, count, drifted=True))
         assert (said.cursor, said.log_evidence) == (count, 2.0 * count)
+    finally:
+        host.stop()
+
+
+def test_an_agent_of_a_file_that_no_other_process_knows_travels_with_its_module(tmp_path, monkeypatch):
+    (tmp_path / "passer_by.py").write_text(
+        "from agents.agent import Agent\nfrom agents.messages import NoteMade, Tick\n\n\nclass PasserBy(Agent):\n    name = 'passer_by'\n"
+        "    handles = (Tick,)\n    state = 'there'\n\n    def handle(self, message):\n        return [self.say(NoteMade, message, text='seen')]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    host = RayHost({"passer_by": partial(importlib.import_module("passer_by").PasserBy, "digits")})
+    try:
+        host.start(lambda _name: ())
+        [note] = host.deliver("passer_by", Tick(id="t", source="clock"))
+        assert (note.source, note.text) == ("passer_by", "seen")
     finally:
         host.stop()
