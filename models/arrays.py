@@ -4,6 +4,7 @@
 equal bytes depends on its version, so nothing is compressed.
 """
 
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     draft = path.with_name(f".{path.name}.part")
     with zipfile.ZipFile(draft, "w") as archive:
         for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), content.getvalue())
     draft.replace(path)
