@@ -223,6 +223,17 @@ def test_answers_that_are_contradicted_open_an_incident_whose_remedies_harden_or
     assert [request.remedy for request in improver.receive(harm) if isinstance(request, PrepareRemedy)] == ["harden", "filter"]
 
 
+def test_what_a_model_cannot_have_is_not_tried_for_a_finding_either_and_its_stead_is():
+    impossible = {"harden": "no weights", "filter": "no gradients", "refit": "no code"}
+    checker = hosting(adversarial={})
+    _, analyse, *_ = contradicted(checker)
+    _, harm = hurt(checker, analyse, Likeness("fog", 3.0, 1.0, 0.6, "fog"))
+    improver = Improver(DEPLOYMENT, POLICY, impossible)
+    improver.receive(live())
+    assert [request.remedy for request in improver.receive(harm) if isinstance(request, PrepareRemedy)] == ["filter_pairs"]
+    assert improver.failed == {"harden": "no weights", "filter": "no gradients"}
+
+
 def test_what_looks_like_a_known_corruption_for_certain_is_mended_as_drift_whichever_check_saw_it_first():
     checker = hosting(adversarial={})
     _, analyse, *_ = contradicted(checker)
