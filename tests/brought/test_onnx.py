@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from agents import subject
 from models.export import load_modules, save_pipeline
 from models.networks.brought import BroughtError
 from models.networks.onnx_classifier import speak
 from models.pipeline import Pipeline
 from models.remedies.possible import impossible
 from models.training import make_reference
+from scenarios.brought import Brought
 from scenarios.datasets import to_float
 from tests.brought.conftest import squares
+from workflows.brought import DeploymentFile, Model
 
 SHAPE = (3, 12, 12)
 
@@ -105,6 +108,7 @@ def test_its_pipeline_has_no_weights_beside_it_and_comes_back_as_what_it_is(netw
     assert {"filter", "fine_tune", "retrain", "recalibrate", "simulate", "transfer", "refit", "harden", "reweight"} == impossible(back).keys()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_weights_that_an_onnx_file_keeps_beside_it_count_as_the_model(network, tmp_path):
     exported(network, tmp_path / "small.onnx")
     graph = onnx.load(tmp_path / "small.onnx")

@@ -67,7 +67,7 @@ def test_labels_that_come_late_tell_of_a_decay_that_the_monitor_of_drift_did_not
     assert not any(ask.question.endswith("/harm") for ask in only(story, AskLabels)), "true labels have measured it"
     assert [request.remedy for request in only(story, PrepareRemedy)] == ["recalibrate"]
     [rest] = only(story, IncidentClosed)
-    assert rest.outcome in ("verified", "no remedy", "undone"), "whether recalibration helps against such fog is measured elsewhere"
+    assert rest.outcome in ("verified", "no remedy", "undone")
     assert any("opened, decay: " in text and "newest labels agree with the model" in text for text in tell(story))
 
 
