@@ -11,7 +11,6 @@ Drift alone is no reason to act: after the alarm a person labels a few records d
 label-free estimate say that accuracy suffers are labels asked to learn from.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -20,10 +19,11 @@ from scipy.stats import binom
 from agents.agent import Agent
 from agents.messages import (
     AdoptChange, AgentFailed, AnalyseWindow, AskLabels, ChangeAdopted, CloseQuestion, DriftEnded, EvidenceSaved, EvidenceUpdated,
-    Finding, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, PipelineLive, QuestionClosed, RecordsLabelled,
-    RequestExpired, RequestFailed, WindowAnalysed, WindowObserved,
+    Finding, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, NoteMade, PipelineLive, QuestionClosed,
+    RecordsLabelled, RequestExpired, RequestFailed, WindowAnalysed, WindowObserved,
 )
-from agents.panel import Alarm, Checks, Panel, remedies_for
+from agents.numbering import Numbering
+from agents.panel import Alarm, Makers, Panel, remedies_for
 from agents.policy import Policy
 from models.detectors.end import DriftEnd
 from models.detectors.monitor import Monitor
@@ -35,7 +35,6 @@ ASKING = ("auditing", "teaching")
 RESTING = ("watching", "adopting")  # no other agent has anything to do
 OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
 SUSPICIOUS = 0.2  # probability below which wrong answers are taken to be more than bad luck; what follows is checked by more labels
-PLACES = 1000  # changes of pace that are remembered, to tell a record's number
 UNKNOWN = -1  # the class index that stands for "none of these"
 
 
@@ -49,7 +48,7 @@ class Checker(Agent):
     )
 
     def __init__(
-        self, deployment: str, policy: Policy, load_monitor: Callable[[str], Monitor], load_checks: Callable[[str], Checks] = lambda _reference: {}
+        self, deployment: str, policy: Policy, load_monitor: Callable[[str], Monitor], load_checks: Callable[[str], Makers] = lambda _reference: {}
     ) -> None:
         super().__init__(deployment)
         self.policy, self.load_monitor = policy, load_monitor
@@ -57,7 +56,7 @@ class Checker(Agent):
         self.pipeline = self.reference = self.incident = self.window = ""
         self.monitor: Monitor | None = None
         self.panel = Panel(load_checks)
-        self.places: deque[tuple[int, int, int]] = deque(maxlen=PLACES)  # (so many weighed before, next record, one of how many), oldest first
+        self.numbering = Numbering()
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
         self._forget_incident()
@@ -71,6 +70,10 @@ class Checker(Agent):
         self.harm: HarmAssessed | None = None
 
     def handle(self, message: Message) -> list[Message]:
+        said = self._handle(message)
+        return [*said, *(self.say(NoteMade, message, key=note, text=note) for note in self.panel.notes())]
+
+    def _handle(self, message: Message) -> list[Message]:
         match message:
             case WindowObserved():
                 return self._weigh(message)
@@ -107,6 +110,7 @@ class Checker(Agent):
 
     def _begin_anew(self, begun: LogBegun) -> list[Message]:
         self.cursor = self.saved = self.muted_until = 0
+        self.panel.begin_log()
         if self.state == "analysing":  # its records were in the log that is gone
             return self._close(begun, "failed", "the inference service began a new log before the drifted records were kept")
         return []
@@ -135,7 +139,7 @@ class Checker(Agent):
     def _load(self, reference: str) -> None:
         self.reference, self.monitor, self.weighed = reference, self.load_monitor(reference), 0
         self.panel.load(reference)
-        self.places.clear()
+        self.numbering.clear()
 
     def _weigh(self, window: WindowObserved) -> list[Message]:
         seen = max(0, self.cursor - window.first + 1) // window.every  # a tracker that was restored reads again what has been weighed already
@@ -164,7 +168,7 @@ class Checker(Agent):
 
     def _test(self, window: WindowObserved, seen: int, monitor: Monitor) -> tuple[list[Message], float]:
         """Weigh a window without the records that have been `seen` before."""
-        self._note_place(window.first + window.every * (seen + 1) - 1, window.every)
+        self.numbering.note(self.weighed, window.first + window.every * (seen + 1) - 1, window.every)
         early, latent = window.features()
         reading = monitor.update(early[seen:], latent[seen:])
         self.weighed += len(early) - seen
@@ -175,24 +179,13 @@ class Checker(Agent):
         elif self.state == "watching" and reading.alarm and reading.onset is not None and reading.alarm_at is not None:
             incident = f"{self.deployment}-{self.incidents + 1}"
             self._open(incident)
-            onset, alarm_at = self._record(reading.onset), self._record(reading.alarm_at)
+            onset, alarm_at = self.numbering.record(reading.onset), self.numbering.record(reading.alarm_at)
             opened = self.say(
                 IncidentOpened, window, incident=incident, pipeline=self.pipeline, onset=onset, alarm_at=alarm_at,
                 log_evidence=reading.log_evidence, every=window.every if window.every > 1 else None,
             )
             said = [opened, self._look_at(opened, onset)]
         return said, reading.log_evidence
-
-    def _note_place(self, record: int, every: int) -> None:
-        """The next record weighed has the number `record`, and from there on one of `every` so many is."""
-        begin, known, before = self.places[-1] if self.places else (0, 0, 0)
-        if before != every or record != known + (self.weighed - begin) * every:
-            self.places.append((self.weighed, record, every))
-
-    def _record(self, index: int) -> int:
-        """The number of the record that was weighed as the `index`-th, counted from 0."""
-        begin, record, every = next((place for place in reversed(self.places) if place[0] <= index), self.places[0])
-        return max(1, record + (index - begin) * every)
 
     def _look_for_the_end(self, window: WindowObserved, seen: int) -> list[Message]:
         if self.end is None or self.state != "watching" or not self.end.update(window.routed_flags()[seen:]):
@@ -220,8 +213,10 @@ class Checker(Agent):
     # --- what other checks find ---
 
     def _take_labels(self, labelled: RecordsLabelled) -> list[Message]:
+        """Learn always, report only where a drift would be reported, too."""
         found = self.panel.learn(labelled, self.pipeline)
-        return self._report(labelled, found) if found is not None and self.state == "watching" else []
+        due = self.state == "watching" and self.saved >= self.muted_until  # `saved`, unlike `cursor`, is the same when history is handled again
+        return self._report(labelled, found) if found is not None and due else []
 
     def _report(self, cause: Message, found: Alarm) -> list[Message]:
         """Open an incident of the check's kind, and either hand it to a person or look at the newest records that it may concern."""
@@ -386,7 +381,7 @@ class Checker(Agent):
         if closed.outcome not in ADOPTED or not self.window:
             self._load(self.reference)
             self._forget_incident()
-            self.muted_until = 0 if closed.outcome == "verified" else self.cursor + self.policy.detection.cool_down
+            self.muted_until = 0 if closed.outcome == "verified" else self.saved + self.policy.detection.cool_down
             return []
         self.state = "adopting"
         return [self.say(AdoptChange, closed, incident=self.incident, pipeline=self.pipeline, window=self.window, deadline=120.0)]

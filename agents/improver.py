@@ -16,6 +16,7 @@ from agents.messages import (
     QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed,
 )
 from agents.policy import Policy
+from agents.remedies import sort_out
 
 NOTHING = "nothing"
 NEEDS_NAME = ("simulate", "filter_pairs")  # can be prepared only where the drift resembles a known corruption
@@ -88,8 +89,8 @@ class Improver(Agent):
         alike = [pipeline for pipeline, base in self.verified.items() if base == self.base]  # others would bring back what a retraining replaced
         known = [("reuse", pipeline) for pipeline in alike[-2:] if pipeline != harm.pipeline]
         named = harm.likeness is not None and harm.likeness.known
-        asked = [one for one in harm.remedies or self.policy.remedies.prepare if one not in self.impossible]
-        wanted = [remedy for remedy in asked if named or remedy not in NEEDS_NAME]
+        possible, self.failed = sort_out(harm.remedies or self.policy.remedies.prepare, self.impossible)
+        wanted = [remedy for remedy in possible if named or remedy not in NEEDS_NAME]
         new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in wanted]
         requests = [
             self.say(
@@ -99,7 +100,6 @@ class Improver(Agent):
             for number, (remedy, pipeline) in enumerate([*known, *new])
         ]
         self.pending = {request.id: request.remedy for request in requests}
-        self.failed = dict(self.impossible)
         return list(requests) or self._measured(harm)
 
     def _compare(self, cause: Message) -> list[Message]:

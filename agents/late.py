@@ -42,6 +42,8 @@ def read_labels(path: Path) -> LateLabels:
             found = LateLabels({}, {attribute: {} for attribute in head[2:]})
             for number, row in enumerate(rows, 2):
                 _take(found, row, f"{path}, line {number}")
+    except csv.Error as error:
+        raise LabelFileError(f"{path} is no CSV file ({error}); expected lines such as 1042,7") from error
     except (OSError, UnicodeDecodeError) as error:
         raise LabelFileError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text in UTF-8'})") from error
     if not found.labels:

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from agents.counted import Counted
 from agents.messages import Finding, Likeness, RecordsLabelled, WindowObserved
 from models.weaknesses.check import Check, Evidence, Records
 
-Checks = Mapping[str, Check]
+Makers = Mapping[str, Callable[[], Check]]
+T = TypeVar("T")
+COUNTED = "labels counted"  # beside the states of the checks
 TRUTH = "truth"
 
 
@@ -29,42 +34,74 @@ class Alarm(NamedTuple):
 
 
 class Panel:
-    """Holds the checks of one deployment; `make` makes those that belong to a reference file.
+    """Holds the checks of one deployment; `make` says how to make those that belong to a reference file.
 
-    One that was stopped goes on from `state`; where a check refuses its own, as after a change of the policy, it begins anew.
+    One that was stopped goes on from `state`; where a check refuses its own, as after a change of the policy, it begins anew. A check that
+    fails is left out until the next reference, and a note says so: the others, and the monitor of drift, go on.
     """
 
-    def __init__(self, make: Callable[[str], Checks]) -> None:
+    def __init__(self, make: Callable[[str], Makers]) -> None:
         self._make = make
-        self._checks: Checks = {}
+        self._checks: dict[str, Check] = {}
+        self._counted = Counted()
+        self._notes: list[str] = []
 
     def load(self, reference: str) -> None:
         """Begin anew, with what another reference knows."""
-        self._checks = self._make(reference)
+        made = {name: self._try(name, make) for name, make in self._make(reference).items()}
+        self._checks = {name: check for name, check in made.items() if check is not None}
+
+    def begin_log(self) -> None:
+        """Records count from 1 again."""
+        self._counted.clear()
 
     def observe(self, window: WindowObserved, seen: int) -> Alarm | None:
         """Show a window, without the records that have been `seen` before, to the checks that wait for nothing else; the first alarm, if any."""
-        waiting = [check for check in self._checks.values() if TRUTH not in check.needs]
-        return _first_alarm(waiting, _observed(window, seen)) if waiting else None
+        waiting = {name: check for name, check in self._checks.items() if TRUTH not in check.needs}
+        return self._first_alarm(waiting, _observed(window, seen)) if waiting else None
 
     def learn(self, labelled: RecordsLabelled, pipeline: str) -> Alarm | None:
-        """Show records of `pipeline` whose true labels have come to the checks that waited for them."""
-        waiting = [check for check in self._checks.values() if TRUTH in check.needs]
-        records = _labelled(labelled, pipeline) if waiting else None
-        return _first_alarm(waiting, records) if records is not None and len(records) else None
+        """Show records of `pipeline` whose true labels have come for the first time to the checks that waited for them."""
+        waiting = {name: check for name, check in self._checks.items() if TRUTH in check.needs}
+        if not waiting:
+            return None
+        own = np.flatnonzero(np.array(labelled.pipelines) == pipeline)
+        fresh = own[self._counted.fresh(np.frombuffer(labelled.seqs, np.int64)[own])]
+        if again := len(own) - len(fresh):
+            self._notes.append(f"true labels of {again} records have come before; they are not counted again")
+        return self._first_alarm(waiting, _labelled(labelled, fresh)) if len(fresh) else None
+
+    def notes(self) -> list[str]:
+        """What should be on record since this was last asked: checks that failed, labels that were dropped."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def state(self) -> dict[str, bytes]:
-        """What all checks remember."""
-        return {name: check.state() for name, check in self._checks.items()}
+        """What all checks remember, and which labels have been counted."""
+        states = {name: self._try(name, check.state) for name, check in list(self._checks.items())}
+        return {COUNTED: self._counted.state()} | {name: state for name, state in states.items() if state is not None}
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Go on from a state."""
-        for name, check in self._checks.items():
+        self._counted.restore(state.get(COUNTED, Counted().state()))
+        for name, check in list(self._checks.items()):
             if name in state:
                 try:
                     check.restore(state[name])
                 except ValueError:  # evidence of another design counts for nothing in this one
-                    check.reset()
+                    self._try(name, check.reset)
+
+    def _first_alarm(self, checks: Mapping[str, Check], records: Records) -> Alarm | None:
+        said = [(check, self._try(name, partial(check.update, records))) for name, check in checks.items()]
+        return next((Alarm(check, evidence) for check, evidence in said if evidence is not None and evidence.alarm), None)
+
+    def _try(self, name: str, act: Callable[[], T]) -> T | None:
+        try:
+            return act()
+        except Exception as error:  # noqa: BLE001 - a check may be anybody's and raise anything; a note puts it on record
+            self._checks.pop(name, None)
+            self._notes.append(f"the check {name!r} failed and is left out until the next reference: {type(error).__name__}: {error}")
+            return None
 
 
 def remedies_for(finding: Finding | None, likeness: Likeness | None) -> tuple[str, ...] | None:
@@ -75,11 +112,6 @@ def remedies_for(finding: Finding | None, likeness: Likeness | None) -> tuple[st
     """
     named = likeness is not None and likeness.sure
     return None if finding is None or (named and finding.accuracy is None) else finding.remedies
-
-
-def _first_alarm(checks: list[Check], records: Records) -> Alarm | None:
-    alarms = [Alarm(check, evidence) for check in checks if (evidence := check.update(records)).alarm]
-    return alarms[0] if alarms else None
 
 
 def _observed(window: WindowObserved, seen: int) -> Records:
@@ -94,14 +126,13 @@ def _observed(window: WindowObserved, seen: int) -> Records:
     return replace(records.part(seen, n), refused=window.refused)
 
 
-def _labelled(labelled: RecordsLabelled, pipeline: str) -> Records:
+def _labelled(labelled: RecordsLabelled, rows: NDArray[np.intp]) -> Records:
     n = len(labelled.pipelines)
-    own = np.flatnonzero(np.array(labelled.pipelines) == pipeline)
 
     def column(data: bytes, kind: type[np.generic]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-        return np.frombuffer(data, kind).reshape(n, -1)[own]
+        return np.frombuffer(data, kind).reshape(n, -1)[rows]
 
     features = {name: column(getattr(labelled, name), np.float32) for name in ("logits", "early", "latent")}
     numbers = {name: column(getattr(labelled, name), np.int64)[:, 0] for name in ("seqs", "labels", "truth")}
-    slices = {attribute: np.array(values)[own] for attribute, values in labelled.slices.items()}
+    slices = {attribute: np.array(values)[rows] for attribute, values in labelled.slices.items()}
     return Records(**numbers, **features, slices=slices)  # type: ignore[arg-type]  # by name

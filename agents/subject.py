@@ -12,6 +12,7 @@ import msgspec
 from agents.doors.likeness import Likenesses
 from agents.options import OptionError
 from agents.policy import Policy
+from agents.remedies import sort_out
 from agents.state import State
 from models.pipeline import MANIFEST
 from workflows.brought import DeploymentFile
@@ -24,7 +25,6 @@ BROUGHT = "brought.json"  # beside a brought pipeline: what it was made from, an
 RECORDS, IMAGES, FEWEST_IMAGES = 50_000, 10_000, 2_000
 IMAGE_BYTES = 1 << 28  # for the ring of images, where that holds enough of them
 LOADED = 24  # classifiers in the memory of the server at once: ten pipelines, most with a second one, and what onnxruntime adds
-STEAD = {"filter": "filter_pairs", "retrain": "refit"}  # what takes the place of a remedy that a model cannot have
 LEARNS_FROM_LABELS = ("transfer", "simulate", "filter", "fine_tune", "retrain", "refit")
 
 
@@ -85,32 +85,23 @@ def of_file(wanted: DeploymentFile, policy: Policy, state: State, say: Callable[
     known = json.loads((folder / BROUGHT).read_text(encoding="utf-8"))
     if known["model"] != digest:
         raise OptionError(f"{state.folder} supervises another model of this name: [model] or its file of weights has changed; give a new --state")
-    reduced = reduce(policy, known["impossible"])
-    asked = [*policy.remedies.prepare, *(STEAD[one] for one in policy.remedies.prepare if one in STEAD and one in known["impossible"])]
-    impossible: dict[str, str] = {one: known["impossible"][one] for one in asked if one in known["impossible"]}
-    for remedy, reason in impossible.items():
+    possible, refused = sort_out(policy.remedies.prepare, known["impossible"])
+    for remedy, reason in refused.items():
         say(f"no {remedy} for this model: {reason}")
-    possible = ", ".join(reduced.remedies.prepare)
-    say(f"remedies: {possible}" if possible else "this model is monitored; no remedy of the policy can mend it")
+    say(f"remedies: {', '.join(possible)}" if possible else "this model is monitored; no remedy of the policy can mend it")
     limits, images = _sizes(folder, wanted.model.shape)
-    return Subject(wanted.name, root, reduced, impossible, limits, images, wanted.model.features or ())
+    return Subject(wanted.name, root, reduce(policy, known["impossible"]), known["impossible"], limits, images, wanted.model.features or ())
 
 
 def reduce(policy: Policy, impossible: dict[str, str]) -> Policy:
-    """The policy without the remedies that a model cannot have; nobody is asked to teach where nothing learns from it.
+    """The policy for a model that cannot have some remedies: nobody is asked to teach where nothing learns from it.
 
-    What cannot be learned through the classifier is replaced: a filter by one that is learned from pairs, retraining by the owner's code.
-
-    >>> reduced = reduce(Policy(), {"recalibrate": "no batch norm", "filter": "no gradients"})
-    >>> reduced.remedies.prepare
-    ('simulate', 'filter_pairs', 'fine_tune', 'retrain')
+    >>> reduce(Policy(), {}) == Policy()
+    True
     """
-    wanted = [STEAD.get(one, one) if one in impossible else one for one in policy.remedies.prepare]
-    prepare = tuple(dict.fromkeys(one for one in wanted if one not in impossible))
-    remedies = msgspec.structs.replace(policy.remedies, prepare=prepare)
-    learns = any(one in LEARNS_FROM_LABELS for one in prepare)
-    labels = policy.labels if learns or not impossible else msgspec.structs.replace(policy.labels, teaching=0)
-    return msgspec.structs.replace(policy, remedies=remedies, labels=labels)
+    possible, _ = sort_out(policy.remedies.prepare, impossible)
+    learns = any(one in LEARNS_FROM_LABELS for one in possible)
+    return policy if learns or not impossible else msgspec.structs.replace(policy, labels=msgspec.structs.replace(policy.labels, teaching=0))
 
 
 def _digest(wanted: DeploymentFile) -> str:
@@ -119,7 +110,21 @@ def _digest(wanted: DeploymentFile) -> str:
     for file in (wanted.model.weights, wanted.model.onnx):
         if file is not None and (path := Path(wanted.folder) / file).is_file():
             digest.update(path.read_bytes())
+            for part in _external(path) if file == wanted.model.onnx else ():
+                digest.update(part.read_bytes())
     return digest.hexdigest()
+
+
+def _external(path: Path) -> list[Path]:
+    """The files beside an ONNX file that hold its larger weights."""
+    import onnx
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception:  # noqa: BLE001 - of the library beneath, which has no types; bringing the model tells what is wrong with it
+        return []
+    places = {entry.value for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"}
+    return [part for part in (path.parent / place for place in sorted(places)) if part.is_file()]
 
 
 def _sizes(pipeline: Path, shape: tuple[int, int, int]) -> tuple[Limits, int]:

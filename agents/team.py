@@ -109,12 +109,12 @@ def load_monitor(detection: Detection, reference: str) -> Monitor:
     return Monitor(Reference.load(Path(reference)), run_length=detection.run_length, block=detection.block)
 
 
-def load_checks(chosen: Mapping[str, Mapping[str, Any]], reference: str) -> dict[str, Check]:
-    """All other checks that a policy turns on, for a reference file."""
+def load_checks(chosen: Mapping[str, Mapping[str, Any]], reference: str) -> dict[str, Callable[[], Check]]:
+    """How to make all other checks that a policy turns on, for a reference file."""
     if not chosen:
         return {}
     known = Reference.load(Path(reference))
-    return {name: catalogue.make(name, known, parameters) for name, parameters in chosen.items()}
+    return {name: partial(catalogue.make, name, known, parameters) for name, parameters in chosen.items()}
 
 
 def factories(

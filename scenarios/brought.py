@@ -75,8 +75,8 @@ def gather(
         if known["wanted"] != wanted:
             raise DataError(f"{into} was read from other data, or for another input; give a new folder with --state")
         return tuple(known["classes"])
-    (images, labels, names), (held, truth, others) = _read(data, folder, shape, classes, features)
-    names = tuple(classes) if classes else names
+    (images, labels, own), (held, truth, others) = _read(data, folder, shape, classes, features)
+    names = tuple(classes) if classes else own
     if names is None:
         raise DataError("the data does not name its classes; write them down in the order of the model's outputs: classes = [\"cat\", \"dog\"]")
     if others is not None and not classes and others != names:
@@ -84,21 +84,30 @@ def gather(
     for part, given, least in (("train", labels, LEAST_TRAIN), ("held_out", truth, LEAST_HELD_OUT)):
         if len(given) < least:
             raise DataError(f"{part} has {len(given)} images; at least {least} are needed")
-        if given.min() < 0 or given.max() >= len(names):
-            raise DataError(f"{part} has labels from {given.min()} to {given.max()}; expected 0 to {len(names) - 1}, for {len(names)} classes")
+    labels, truth = _in_order("train", labels, own, names), _in_order("held_out", truth, others, names)
     order = np.random.default_rng(0).permutation(len(truth))
     first, second = np.sort(order[0::2]), np.sort(order[1::2])
     into.mkdir(parents=True, exist_ok=True)
     for split, pair in (("train", (images, labels)), ("calibration", (held[first], truth[first])), ("test", (held[second], truth[second]))):
         np.savez(into / f"{split}.npz", images=pair[0], labels=pair[1])
     if data.drifted is not None:
-        drifted, shown, _ = _place(folder / Path(data.drifted).expanduser(), shape, names, data, features)
-        np.savez(into / f"{DRIFTED}.npz", images=drifted, labels=shown)
+        drifted, shown, theirs = _place(folder / Path(data.drifted).expanduser(), shape, names, data, features)
+        np.savez(into / f"{DRIFTED}.npz", images=drifted, labels=_in_order(DRIFTED, shown, theirs, names))
     about.write_text(json.dumps({"wanted": wanted, "classes": names}), encoding="utf-8")
     what = "rows" if features is not None else "images"
     seen = f"{len(labels)} {what} that the model learned from and {len(truth)} that it never saw"
     say(f"read {seen}, of {len(names)} classes, {_size(shape, features)}")
     return names
+
+
+def _in_order(part: str, labels: Labels, own: tuple[str, ...] | None, names: tuple[str, ...]) -> Labels:
+    """Labels as positions in `names`, by name where the data names its classes itself. Raises DataError."""
+    own = own or names
+    if sorted(own) != sorted(names):
+        raise DataError(f"{part} names the classes {list(own)}, and the deployment file has {list(names)}; expected the same names, in any order")
+    if len(labels) and (labels.min() < 0 or labels.max() >= len(names)):
+        raise DataError(f"{part} has labels from {labels.min()} to {labels.max()}; expected 0 to {len(names) - 1}, for {len(names)} classes")
+    return np.array([names.index(name) for name in own], np.int64)[labels]
 
 
 def kept(name: str, root: Path) -> Path | None:

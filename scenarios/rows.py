@@ -49,6 +49,8 @@ def _csv(path: Path, features: Sequence[str], label: str) -> tuple[Rows, list[st
             if missing := [name for name in (*features, label) if name not in columns]:
                 raise DataError(f"{path} has no columns {missing}; its header has {list(columns)}")
             lines = list(reader)
+            if short := next((at for at, line in enumerate(lines, 1) if None in {line[name] for name in (*features, label)}), None):
+                raise DataError(f"{path}: row {short} is too short; expected a value for each of {list(columns)}. Is the file whole?")
         rows = np.array([[float(line[name]) for name in features] for line in lines], np.float32).reshape(-1, len(features))
     except (OSError, UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
         raise DataError(f"{path} is no CSV file of numbers ({error})") from error

@@ -16,12 +16,16 @@ class LabelDoor:
         self._inference = inference
 
     def __call__(self, request: Message) -> list[Message]:
-        """Join. Raises `LookupError` when none of the records is in the log."""
+        """Join. Raises `LookupError` when none of the records is in the log, `ValueError` when a label is beyond its classes."""
         assert isinstance(request, JoinLabels)
         wanted = np.array(sorted(request.labels), np.int64)
         found = self._find(wanted)
         if not found:
             raise LookupError(f"none of the {len(wanted)} labelled records is in the log (any more); check their numbers, or enlarge the log")
+        classes = max(part.logits.shape[1] for part, _ in found)
+        least, most = min(request.labels.values()), max(request.labels.values())
+        if most >= classes:
+            raise ValueError(f"labels are {least} to {most}, the model's classes 0 to {classes - 1}: none was counted; does the file count from 1?")
         seqs = np.concatenate([part.seqs[rows] for part, rows in found])
 
         def column(name: str, kind: type[np.generic]) -> bytes:

@@ -92,6 +92,8 @@ class Brought(AnyClassifier):
         return Answer(logits, self.picture(images), latent)
 
     def read_out(self) -> list[nn.Parameter]:
+        if self.spec.latent.side == "input":  # latents were found before the last linear layer that was run; it may be declared anywhere
+            return list(self.network.get_submodule(self.spec.latent.layer).parameters())
         linear = [module for module in self.network.modules() if isinstance(module, nn.Linear)]
         if not linear:
             raise ValueError("transfer trains the last linear layer and this network has none; take another remedy, such as fine_tune")

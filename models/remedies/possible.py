@@ -3,7 +3,7 @@
 from models.networks.any_classifier import AnyClassifier
 from models.remedies.recalibrate import NO_NORMS, norms_of
 
-TRAINED = ("recalibrate", "transfer", "simulate", "fine_tune", "retrain")
+TRAINED = ("recalibrate", "transfer", "simulate", "fine_tune", "retrain", "harden", "reweight")
 """Remedies that change weights."""
 
 

@@ -6,8 +6,9 @@ where a positive class is named, the rates of false positives and false negative
 of their ends. The permitted error is shared by all intervals, so all hold together, at any time: one may look at every slice
 after every label. An alarm is a gap that surely exceeds the tolerance.
 
-The bound: in each period of `period` labels, which is judged by itself, the probability of any false alarm is at most `error`. So a bias that
-appears late is not drowned by the fair years before. It takes labels of a fair sample of the records, and says nothing about why.
+The bound: while accuracy and mix stay as they are, the probability of any false alarm in a period of `period` labels, each of which is judged
+by itself, is at most `error`. So a bias that appears late is not drowned by the fair years before. Where both change within a period, a slice
+that grows while the model decays may look like a gap. It takes labels of a fair sample of the records, and says nothing about why.
 
 Waudby-Smith, I., Ramdas, A. (2024). Estimating means of bounded random variables by betting. J. Royal Statistical Society B 86(1).
 Chung, Y. et al. (2019). Slice finder: automated data slicing for model validation. ICDE. d'Eon, G. et al. (2022). The spotlight: a
@@ -174,7 +175,7 @@ class Bias:
     def _judge(self, seq: int) -> None:
         worst = next(iter(self.gaps()), None)
         if worst is not None and worst.sure > self.tolerance:
-            self._alarm = _Alarm(self._began, seq, worst)
+            self._alarm = _Alarm(self._began, seq, worst, self._harm())
 
     @property
     def evidence(self) -> Evidence:
@@ -190,11 +191,11 @@ class Bias:
         details = {"here": worst.here, "rest": worst.rest, "low": worst.low, "high": worst.high, "labels": float(worst.labels)}
         return Evidence(
             worst.sure, self.tolerance, alarm is not None, alarm.since if alarm else None, alarm.at if alarm else None, sentence, details,
-            self._harm(),
+            alarm.harm if alarm else self._harm(),
         )
 
     def _harm(self) -> Harm:
-        """Accuracy on all labels of the period."""
+        """Accuracy on all labels of the period so far."""
         hits, misses = (sum(counts[side] for counts in next(iter(self._tables.values()), {}).values()) for side in (0, 1))
         low, high = share_interval(hits, misses)
         return Harm(hits / max(1, hits + misses), (float(low), float(high)))
@@ -215,6 +216,7 @@ class _Alarm(msgspec.Struct):
     since: int
     at: int
     gap: Gap
+    harm: Harm
 
 
 class _Saved(msgspec.Struct):

@@ -16,6 +16,7 @@ chance in it: what is reported has happened. Whether it matters is for a person;
 Breck, E. et al. (2019). Data validation for machine learning. MLSys.
 """
 
+import math
 from collections import Counter, deque
 from hashlib import blake2b
 from typing import ClassVar
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.reference import Reference
-from models.weaknesses.check import Evidence, Records
+from models.weaknesses.check import FACTS, Evidence, Records
 from models.weaknesses.watch import decoded
 
 RULES = ("not a number", "blank", "unscaled", "in a row", "repeated", "refused")
@@ -39,16 +40,22 @@ _SENTENCES = {
 }
 
 
-def facts_of(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def facts_of(images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float64]:
     """Return what is told of each picture: a digest (equal for equal pictures), lowest and highest pixel, their difference; float64 [n, 4].
+
+    Of rows of a table, float32 [n, features], only the digest is told, NaN else: a row of zeros is no covered camera.
 
     >>> facts_of(np.full((2, 8, 8), 7, np.uint8))[:, 1:].tolist()
     [[7.0, 7.0, 0.0], [7.0, 7.0, 0.0]]
     """
-    flat = np.ascontiguousarray(images).reshape(len(images), -1)
+    flat = np.ascontiguousarray(images).reshape(len(images), math.prod(images.shape[1:]))
     digests = [int.from_bytes(blake2b(row.tobytes(), digest_size=6).digest(), "big") for row in flat]  # 48 bits: a float64 holds them exactly
-    low, high = (flat.min(1), flat.max(1)) if len(flat) else (np.zeros(0), np.zeros(0))
-    return np.stack([np.array(digests, np.float64), low.astype(np.float64), high.astype(np.float64), high.astype(np.float64) - low], 1)
+    facts = np.full((len(flat), len(FACTS)), np.nan)
+    facts[:, 0] = digests
+    if flat.dtype == np.uint8 and flat.size:
+        facts[:, 1], facts[:, 2] = flat.min(1), flat.max(1)
+        facts[:, 3] = facts[:, 2] - facts[:, 1]
+    return facts
 
 
 class Quality:

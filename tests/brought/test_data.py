@@ -60,6 +60,21 @@ def test_a_folder_for_each_class_names_the_classes_in_their_order(tmp_path):
     assert set(zip(turned.images[:, 0, 0, 0].tolist(), turned.labels.tolist(), strict=True)) == {(10, 1), (110, 0)}
 
 
+def test_arrays_that_name_their_classes_are_taken_by_name_and_other_names_are_refused(tmp_path):
+    for name, count, order in (("train", 210, "abcd"), ("held_out", 120, "dcba")):
+        images, labels = squares(count, 0)
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=labels if order == "abcd" else 3 - labels, classes=list(order))
+    data = Brought(train="train.npz", held_out="held_out.npz", drifted="held_out.npz")
+    gather(data, tmp_path, tmp_path / "data" / "mine", SHAPE, ("b", "a", "c", "d"), silent)
+    wanted = np.array([1, 0, 2, 3])[squares(210, 0)[1]]
+    assert np.array_equal(load("mine", "train", tmp_path / "data").labels, wanted)
+    wanted = {image.tobytes(): label for image, label in zip(squares(120, 0)[0], np.array([1, 0, 2, 3])[squares(120, 0)[1]], strict=True)}
+    test = load("mine", "test", tmp_path / "data")
+    assert [wanted[image.tobytes()] for image in test.images] == test.labels.tolist()
+    with pytest.raises(DataError, match=r"train names the classes .* the deployment file has .* expected the same names"):
+        gather(data, tmp_path, tmp_path / "data" / "other", SHAPE, ("a", "b", "c", "e"), silent)
+
+
 def test_what_was_read_is_not_read_again_and_other_data_need_another_folder(arrays, tmp_path):
     into = tmp_path / "data" / "mine"
     gather(arrays, tmp_path, into, SHAPE, CLASSES, silent)

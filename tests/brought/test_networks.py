@@ -28,6 +28,19 @@ def test_latents_are_what_goes_into_the_last_linear_layer(network):
     assert str(brought.spec.latent) == "the input of '6', 12 wide"
 
 
+def test_what_transfer_trains_is_the_layer_that_is_run_last_wherever_it_is_declared():
+    class Turned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out, self.hidden = nn.Linear(6, 4), nn.Linear(432, 6)
+
+        def forward(self, images):
+            return self.out(self.hidden(images.flatten(1)))
+
+    turned = Turned()
+    assert [part is own for part, own in zip(bring(turned, NOWHERE, SHAPE, 4).read_out(), turned.out.parameters(), strict=True)] == [True, True]
+
+
 def test_latents_of_a_named_layer_are_its_output_averaged_over_places(network):
     brought = bring(network, NOWHERE, SHAPE, 4, latent="1")
     images = torch.rand(2, *SHAPE)

@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from agents import subject
 from models.export import load_modules, save_pipeline
 from models.networks.brought import BroughtError
 from models.networks.onnx_classifier import speak
 from models.pipeline import Pipeline
 from models.remedies.possible import impossible
 from models.training import make_reference
+from scenarios.brought import Brought
 from scenarios.datasets import to_float
 from tests.brought.conftest import squares
+from workflows.brought import DeploymentFile, Model
 
 SHAPE = (3, 12, 12)
 
@@ -102,4 +105,16 @@ def test_its_pipeline_has_no_weights_beside_it_and_comes_back_as_what_it_is(netw
     np.testing.assert_allclose(Pipeline.load(folder).run(images).logits, network(torch.tensor(images)).detach().numpy(), rtol=1e-4, atol=1e-5)
     back = load_modules(folder).classifier
     assert not list(folder.glob("*.safetensors")) and not back.differentiable and back.shape == SHAPE
-    assert {"filter", "fine_tune", "retrain", "recalibrate", "simulate", "transfer", "refit"} == impossible(back).keys()
+    assert {"filter", "fine_tune", "retrain", "recalibrate", "simulate", "transfer", "refit", "harden", "reweight"} == impossible(back).keys()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_weights_that_an_onnx_file_keeps_beside_it_count_as_the_model(network, tmp_path):
+    exported(network, tmp_path / "small.onnx")
+    graph = onnx.load(tmp_path / "small.onnx")
+    onnx.save_model(graph, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    assert subject._external(tmp_path / "m.onnx") == [tmp_path / "m.data"]
+    wanted = DeploymentFile(name="mine", model=Model(onnx="m.onnx", input=SHAPE), data=Brought(), folder=str(tmp_path))
+    before = subject._digest(wanted)
+    (tmp_path / "m.data").write_bytes((tmp_path / "m.data").read_bytes()[::-1])
+    assert subject._digest(wanted) != before

@@ -123,6 +123,7 @@ def test_a_row_is_shown_as_a_table_that_fits():
         ("a,b\n1,2\n", r"has no columns \['label'\]; its header has \['a', 'b'\]"),
         ("a,b,label\n1,x,cat\n", "is no CSV file of numbers"),
         ("a,b,label\n1,nan,cat\n", "row 1 has a value that is no finite number"),
+        ("a,b,label\n1,2,cat\n3,4", "row 2 is too short; expected a value for each of"),
         ("a,b,label\n1,2,cow\n", r"labels \['cow'\] are none of the classes \['cat', 'dog'\]"),
     ],
 )

@@ -158,7 +158,7 @@ def test_true_labels_that_have_come_late_are_handed_in_from_a_file(office, comma
 
 @pytest.mark.parametrize(("text", "says"), [
     ("seq,class\n1,2\n", "expected record,label"), ("record,label\n", "holds no labels"), ("record,label\n7,three\n", "line 2: '7', 'three'; expected"),
-    ("record,label\n0,3\n", "records count from 1"), (None, "cannot be read"),
+    ("record,label\n0,3\n", "records count from 1"), (f'record,label\n7,"{"x" * 200_000}"\n', "is no CSV file"), (None, "cannot be read"),
 ])  # fmt: skip
 def test_a_file_of_labels_that_is_none_is_refused_with_what_is_expected(commands, tmp_path, text, says):
     if text is not None:

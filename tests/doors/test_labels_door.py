@@ -43,6 +43,11 @@ def test_where_no_record_is_found_it_says_what_to_do():
         join(Log(["first"] * 3), {70: 1})
 
 
+def test_labels_of_a_file_that_counts_classes_from_1_are_refused_and_none_is_counted():
+    with pytest.raises(ValueError, match=r"labels are 1 to 10, the model's classes 0 to 9: none was counted; does the file count from 1\?"):
+        join(Log(["first"] * 3), {1: 1, 2: 10})
+
+
 def test_facts_of_pictures_are_handed_over_where_a_check_asks_and_the_pictures_are_not():
     log = Log(["first"] * 4)
     log.images = lambda seqs: Images(seqs[1:], np.stack([np.full((2, 2), seq, np.uint8) for seq in seqs[1:]]))
@@ -53,3 +58,12 @@ def test_facts_of_pictures_are_handed_over_where_a_check_asks_and_the_pictures_a
     assert facts[1:, 1:].tolist() == [[2, 2, 0], [3, 3, 0], [4, 4, 0]]
     assert numbers(window.labels) == [1, 2, 3, 4]
     assert window.refused == 0
+
+
+def test_where_no_image_of_the_window_is_in_the_ring_any_more_its_records_are_handed_over_all_the_same():
+    log = Log(["first"] * 4)
+    log.images = lambda seqs: Images(seqs[:0], np.zeros((0, 2, 2), np.uint8))
+    door = LogDoor(log, answers=True, facts=True)
+    window = hand_over(door, read(door))
+    assert np.isnan(np.frombuffer(window.facts, np.float64)).all()
+    assert numbers(window.labels) == [1, 2, 3, 4]

@@ -27,7 +27,7 @@ class Log:
         column = seqs.astype(np.float32)[:, None]
         return Records(
             log=self.name, first=first, last=first + len(seqs) * every - 1, every=every, lost=lost, seqs=seqs, time=seqs * 1.0, version=np.array(self.versions)[seqs - 1],
-            label=seqs, routed=seqs % 2 == 0, logits=column, early=column, latent=np.hstack([column, -column]),
+            label=seqs, routed=seqs % 2 == 0, logits=np.tile(column, 10), early=column, latent=np.hstack([column, -column]),
         )  # fmt: skip
 
     def stats(self):

@@ -56,7 +56,7 @@ def only(story, kind):
     return [message for message in story if isinstance(message, kind)]
 
 
-def test_labels_that_come_late_tell_of_a_decay_that_the_monitor_of_drift_did_not_notice_and_it_is_mended(play):
+def test_labels_that_come_late_tell_of_a_decay_that_the_monitor_of_drift_did_not_notice_and_remedies_are_tried(play):
     dim = corrupt(load("digits", "test").images, "fog", seed=1)
     policy = Policy(checks={"decay": {}}, detection=Detection(run_length=LATE, window=300), **CHEAP)
     opened, story, _loop = play("dim", dim, policy, labels_after=100)

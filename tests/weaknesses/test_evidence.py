@@ -75,6 +75,13 @@ def test_false_negatives_and_false_positives_are_compared_where_a_class_is_calle
     assert evidence.sentence.startswith("false negatives ") and "site=south" in evidence.sentence
 
 
+def test_the_harm_told_with_an_alarm_is_that_of_the_period_in_which_it_was_raised():
+    check = Bias(REFERENCE, attributes=("site",), period=1000)
+    first = check.update(labelled(1000, seed=1, accuracy=0.95, worse_in="north", worse=0.6))
+    later = check.update(labelled(1500, seed=2, accuracy=0.95, after=1000))
+    assert first.alarm and first.harm == later.harm and first.harm.accuracy < 0.85
+
+
 def test_a_bias_that_appears_late_is_not_drowned_by_the_fair_years_before():
     check = Bias(REFERENCE, attributes=("site",), period=1000)
     check.update(labelled(5000, seed=4, accuracy=0.97))
@@ -127,6 +134,19 @@ def test_numbers_that_are_none_are_noticed_at_once():
 def test_pictures_that_were_scaled_twice_are_noticed():
     records = labelled(40, seed=1)
     assert "scaled to 0..1" in Quality(REFERENCE).update(replace(records, facts=facts_of(records.images // 128))).sentence
+
+
+def test_rows_of_zeros_and_ones_are_no_covered_camera():
+    records = labelled(300, seed=1)
+    rows = (np.random.default_rng(0).random((300, 20)) < 0.5).astype(np.float32)
+    rows[::5] = 0
+    facts = facts_of(rows)
+    assert np.isfinite(facts[:, 0]).all() and np.isnan(facts[:, 1:]).all()
+    assert not Quality(REFERENCE).update(replace(records, facts=facts)).alarm
+
+
+def test_of_no_pictures_nothing_is_told():
+    assert facts_of(np.zeros((0, 8, 8), np.uint8)).shape == (0, 4)
 
 
 def test_a_few_pictures_again_and_again_are_noticed_when_the_window_is_full():
