@@ -30,7 +30,7 @@ from workflows.graph_files import write as write_graph
 from workflows.journal import read_journal
 from workflows.plan import Plan, plan
 from workflows.runs import LOG, RUN, Run, RunError
-from workflows.tracking import DataSet, ModelEntry, RunEntry, Tracking, TrackingError
+from workflows.tracking import LIVE, DataSet, ModelEntry, RunEntry, Tracking, TrackingError
 
 TRACKED, LOCK = "tracked.json", "tracking.lock"
 COPIED = 10 * 2**20  # bytes of one artefact
@@ -205,7 +205,13 @@ def _size(place: Path) -> int:
 
 
 def _name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_. -]", "-", text)[:200]
+    """A name that MLflow accepts, and that is not among those of what was live; where it is another one, with a digest, so that none meet.
+
+    >>> _name("digits"), _name("a/b"), _name("live digits")
+    ('digits', 'a-b c14cddc0', 'live-digits 4e6d4c3c')
+    """
+    fits = re.sub(r"[^A-Za-z0-9_. -]", "-", f"{LIVE.strip()}-{text.removeprefix(LIVE)}" if text.startswith(LIVE) else text)[:190]
+    return text if fits == text else f"{fits} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Every runner keeps the same contract: as a process, in a container (a real one, and its twin), on Ray."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,6 +101,25 @@ def test_an_exit_code_stops_what_depends_on_it_and_nothing_else(go):
 def test_a_step_that_writes_no_declared_output_has_failed(go):
     outcome = go(Builder("g").step("one", sh("echo 1 > y"), outputs={"x": "t"})).outcomes["one"]
     assert outcome.state == "failed" and "no outputs/x, which it declares; there is: y" in outcome.why
+
+
+HOSTILE = {
+    "a link": ("ln -s /etc/hostname x", "link to '/etc/hostname'|link to an absolute path"), "a link inside that leads out": ("mkdir x; ln -s ../../../params.json x/a", "out of it|elsewhere|outside"),
+    "a whole path inside": ("mkdir x; ln -s /etc x/a", "leads out of it|absolute"), "a pipe": ("mkfifo x", "a pipe|special file"),
+    "a pipe inside": ("mkdir x; mkfifo x/a", "a pipe|special file"), "metrics that are a link": ("echo 1 > x; ln -s /etc/hostname metrics.json", "metrics.json"),
+    "metrics of no size": ("echo 1 > x; printf '{\"a\": 1%0500d}' 0 > metrics.json", "cannot be read|cannot be represented|too large|Infinity|finite"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "says"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_may_not_be_read_fails_the_step_and_is_never_followed(go, script, says):
+    outcome = go(Builder("g").step("one", sh(script), outputs={"x": "t"})).outcomes["one"]
+    assert outcome.state == "failed" and re.search(says, outcome.why), outcome.why
+
+
+def test_a_link_that_stays_inside_an_artefact_is_part_of_it(go):
+    result = go(Builder("g").step("one", sh("mkdir x; echo 1 > x/a; ln -s a x/b"), outputs={"x": "tree"}))
+    assert result.ok and (result.artefact("one.x") / "b").read_text() == "1\n"
 
 
 def test_a_step_that_takes_too_long_is_ended(go):

@@ -11,6 +11,7 @@ import itertools
 import os
 import queue
 import select
+import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from workflows.code import code_files
 from workflows.environment import Environment
 from workflows.graph import Step
 from workflows.runners.container_steps import ContainerSteps
-from workflows.runners.parcel import pack, pack_inputs, unpack
+from workflows.runners.parcel import pack, pack_inputs, pack_outputs, unpack
 from workflows.runners.runner import RunnerError
 from workflows.runners.steps import INTERRUPTED, RAISED, Ended, Job, ProcessSteps, StepRunner, Stop, check_call
 
@@ -131,8 +132,12 @@ class RaySteps:
             return Ended(INTERRUPTED, "interrupted")
         if ended is None:
             return Ended(RAISED, "the Ray task ended without a word")
-        if not ended.code:
+        if ended.code:
+            return ended
+        try:
             unpack(b"".join(pieces), job.outputs)
+        except (tarfile.TarError, OSError) as error:
+            return Ended(RAISED, f"what it left in outputs cannot be brought here: {error}")
         return ended
 
     def clean(self, folders: Sequence[Path]) -> None:
@@ -248,7 +253,7 @@ def _run_there(text: bytes, code: bytes, inputs: bytes, params: bytes, place: st
             stop.set()
             worker.join()
             stop.close()
-        parcel = b"" if ended.code else pack({one.name: one for one in sorted(job.outputs.iterdir())})
+        parcel = b"" if ended.code else pack_outputs(job.outputs)
         for at in range(0, len(parcel), PIECE):
             yield "piece", parcel[at : at + PIECE]
         yield "ended", tuple(ended)

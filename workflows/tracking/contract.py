@@ -11,6 +11,7 @@ from workflows.tracking.entries import RunEntry
 
 NAME = re.compile(r"[A-Za-z0-9_. -]{1,200}")
 RUN_KEY = re.compile(r"[A-Za-z0-9_.:/#@+ -]{1,200}")  # what the ids of our messages are made of, and nothing that a filter has to quote
+LIVE = "live "  # begins the names of experiments that tell what was live
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
