@@ -208,9 +208,9 @@ def _name(text: str) -> str:
     """A name that MLflow accepts, and that is not among those of what was live; where it is another one, with a digest, so that none meet.
 
     >>> _name("digits"), _name("a/b"), _name("live digits")
-    ('digits', 'a-b c14cddc0', 'live-digits 4e6d4c3c')
+    ('digits', 'a-b c14cddc0', 'live-digits 6f8b7b17')
     """
-    fits = re.sub(r"[^A-Za-z0-9_. -]", "-", f"{LIVE.strip()}-{text.removeprefix(LIVE)}" if text.startswith(LIVE) else text)[:190]
+    fits = re.sub(r"[^A-Za-z0-9_. -]", "-", re.sub(f"^{LIVE}", "live-", text))[:190]
     return text if fits == text else f"{fits} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

@@ -73,6 +73,11 @@ def test_the_commit_is_recorded_and_whether_files_differ_from_it(go, raw, tmp_pa
     assert entry_of(go(small(), given=raw)).tags["scanflow.git.dirty"] == "true"
 
 
+def test_names_that_mlflow_does_not_take_do_not_meet_each_other_nor_the_history_of_a_deployment(go):
+    names = [entry_of(go(Builder(name).step("one", ["true"]))).experiment for name in ("обучение", "проверка", "live digits", "live-digits")]
+    assert len(set(names)) == 4 and names[3] == "live-digits" and not any(name.startswith("live ") for name in names)
+
+
 def test_what_failed_was_skipped_or_taken_from_before_is_told_apart(go, raw):
     graph = small().step("bad", ["false"], outputs={"y": "t"}).step("after", ["true"], inputs={"y": "t"}).data("bad.y", "after.y")
     go(graph, given=raw)
