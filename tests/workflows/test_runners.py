@@ -186,11 +186,35 @@ def test_what_a_dead_engine_left_in_containers_is_ended_and_nothing_else(home, t
     step = Builder("g").step("one", sh("echo begun; sleep 1000")).build().steps["one"]
     runner.prepare(step, home, print)
     for name in "ab":
-        twin.start(runner._spec(job(step, home, tmp_path / name), (os.getuid(), os.getgid())))
+        twin.start(runner._spec(job(step, home, tmp_path / name)))
     _, second = twin.find(LABEL)
     ContainerSteps(lambda: twin).clean([tmp_path / "a"])
     assert list(twin.find(LABEL)) == [second]
     twin.remove(second)
+
+
+class Stuck(ContainersTwin):
+    def remove(self, container):
+        super().remove(container)
+        raise RunnerError("the engine does not answer")
+
+
+def test_an_engine_that_cannot_remove_a_container_fails_that_step_and_not_the_run(home, tmp_path):
+    graph = Builder("g").step("one", ["true"]).build()
+    outcome = run(graph, base=home, state=tmp_path / "state", runner=ContainerSteps(Stuck)).outcomes["one"]
+    assert (outcome.state, outcome.why) == ("failed", "the engine does not answer")
+    with pytest.raises(ZeroDivisionError):  # the first error is the one to tell
+        run(Builder("g").step("one", ["echo", "a"]).build(), base=home, state=tmp_path / "state", runner=ContainerSteps(Stuck), listen=lambda event: 1 / (event.kind != "line"))
+
+
+def test_outputs_that_cannot_be_handed_over_fail_the_step_and_not_the_run(home, tmp_path, twin, monkeypatch):
+    def chown(*words, **more):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("workflows.runners.container_steps._root", lambda: True)
+    monkeypatch.setattr(os, "chown", chown)
+    outcome = run(Builder("g").step("one", ["true"]).build(), base=home, state=tmp_path / "state", runner=ContainerSteps(lambda: twin)).outcomes["one"]
+    assert outcome.state == "failed" and "cannot be handed over to the step (Operation not permitted)" in outcome.why and not twin.specs
 
 
 @pytest.mark.parametrize("kind", ["twin", pytest.param("container", marks=pytest.mark.docker)])
