@@ -105,6 +105,16 @@ def test_runs_of_other_kinds_in_the_experiment_of_a_deployment_are_no_part_of_it
     assert [change.version for change in tracking.live_history(model)] == ["1"] and model in tracking.deployments()
 
 
+def test_no_error_tells_a_password(mlflow_tracking):
+    from mlflow import MlflowException
+
+    from workflows.tracking.store import _teaching
+
+    with pytest.raises(TrackingError, match=r"opened: no http://host:5000/api, nor postgresql://db/x") as raised, _teaching("the store cannot be opened"):
+        raise MlflowException("no http://me:secret@host:5000/api, nor postgresql://me:pa@ss@db/x")
+    assert "secret" not in str(raised.value) and "ss@" not in str(raised.value)
+
+
 def entry(model, status="finished", inside=(), **fields):
     return RunEntry(model, "run-1", "run-1", status, 1_795_420_350.0, None if status == "running" else 1_795_420_360.0, inside=inside, **fields)
 

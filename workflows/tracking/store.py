@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import shutil
 import socket
 import tempfile
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlparse
 from urllib.request import getproxies
 
-from workflows.tracking.contract import CHALLENGER, CHAMPION, LIVE, LiveChange, TrackingError, check, no_run, no_version
+from workflows.tracking.contract import CHALLENGER, CHAMPION, LIVE, LiveChange, TrackingError, check, no_run, no_version, without_password
 from workflows.tracking.entries import ModelEntry, RunEntry
 from workflows.tracking.writing import KEY, PREFIX, write
 
@@ -52,7 +51,7 @@ class MlflowTracking:
         self.database = self._state / "mlflow.db"  # where `own`: no other store is named
         self.own = not (uri or os.environ.get("MLFLOW_TRACKING_URI"))
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
-        self.where = re.sub(r"//[^/@]*@", "//", self.uri)  # for people: without a password
+        self.where = without_password(self.uri)
         self._opening = threading.Lock()
         self._client: MlflowClient | None = None
 
