@@ -166,6 +166,27 @@ def test_there_is_nothing_to_catch_up_with_and_an_unknown_run_is_named(go, raw, 
     assert behind(tmp_path / "state") == []  # it is on its way
 
 
+def test_an_artefact_that_is_gone_is_recorded_as_such(go, raw):
+    made = go(small(), given=raw)
+    [one, _] = entry_of(made).inside
+    one.files["x"].unlink()
+    [one, _] = entry_of(made).inside
+    assert one.files == {} and json.loads(one.texts["artefacts.json"])["x"]["gone"] is True
+
+
+def test_a_run_that_cannot_be_read_hinders_no_other_and_is_told_of(go, raw, tmp_path, monkeypatch):
+    first, second = go(small(), given=raw), go(small(), given=raw)
+    for one in (first, second):
+        expect(one, "memory")
+    (first.folder / JOURNAL).write_text('{"kind": "begun"}\n')
+    tracking, said = MemoryTracking(), []
+    tracking.where = "memory"
+    monkeypatch.setattr("workflows.recorder.MlflowTracking", lambda state: tracking)
+    assert not catch_up(tmp_path / "state", [], said.append)
+    assert f"{first.name}: not recorded: it cannot be read: KeyError" in said[0] and f"{second.name}: recorded" in said[1]
+    assert "it cannot be read" in behind(tmp_path / "state")[0] and [one.name for one in unrecorded(tmp_path / "state" / "runs")] == [first.name]
+
+
 def test_a_journal_that_was_cut_off_loses_its_last_line_only(tmp_path):
     with Journal(tmp_path, lambda: 1.0) as journal:
         journal.note("begun", params={})
