@@ -289,6 +289,8 @@ BAD = {
     "negative": ({"cpus": -1}, "from 0 on"), "a base of nothing": ({"base": "a"}, "write image = 'a'"), "no network": ({"network": "a b"}, "bridge"),
     "a relative target": ({"mounts": [{"source": "a", "target": "b"}]}, "such as /data"),
     "a target twice": ({"mounts": [{"source": "a", "target": "/b"}, {"source": "c", "target": "/b/"}]}, "share the target"),
+    "all of the container": ({"mounts": [{"source": "a", "target": "//"}]}, "taken by the container"), "its /tmp": ({"mounts": [{"source": "a", "target": "/tmp/"}]}, "/tmp is taken"),
+    "its code": ({"mounts": [{"source": "a", "target": "//scanflow/./code"}]}, "/scanflow/code is taken"),
     "a mount that is written to": ({"mounts": [{"source": "a", "target": "/b", "writable": True}]}, "cache = false"),
     "an unknown key": ({"imag": "a"}, "did you mean 'image'"),
 }  # fmt: skip
