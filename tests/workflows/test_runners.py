@@ -18,6 +18,7 @@ from workflows.runners.containers import ContainersTwin
 from workflows.runners.runner import RunnerError
 from workflows.runners.steps import Job, ProcessSteps, step_runner
 from workflows.runs import Run
+from workflows.step import StepError
 
 SH = 'cd "$4"; inputs=$2; params=$6; '  # --inputs DIR --outputs DIR --params FILE
 
@@ -234,6 +235,17 @@ def test_what_cannot_be_prepared_is_refused_before_anything_runs(home, tmp_path,
     assert not (tmp_path / "state").exists()
 
 
+def test_a_module_that_the_container_will_not_see_is_refused_before_anything_runs(home, tmp_path, twin, monkeypatch):
+    (tmp_path / "aside").mkdir()
+    (tmp_path / "aside" / "only_here.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path / "aside"))
+    step = Builder("g").step("one", "only_here:f").build().steps["one"]
+    ProcessSteps().check(step, home)
+    with pytest.raises(StepError, match=r"'only_here' .* all that the step will see"):
+        ContainerSteps(lambda: twin).check(step, home)
+    ContainerSteps(lambda: twin).check(Builder("g").step("one", "workflows.steps.train:f").build().steps["one"], home)
+
+
 def test_without_an_engine_there_is_one_clear_error(home, tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
     with pytest.raises(RunnerError, match=r"no container engine answers .* or use --runner process"):
@@ -374,6 +386,35 @@ def test_a_step_that_no_machine_is_large_enough_for_is_refused(home, tmp_path, o
     graph = Builder("g").step("one", ["true"], environment={"gpus": 1000}).build()
     with pytest.raises(RunnerError, match=r"no machine of the Ray cluster .*GPU 1000.* would wait for ever"):
         run(graph, base=home, state=tmp_path / "state", runner="ray")
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("environment", [{"requirements": "none.txt"}, {"dockerfile": "none/Dockerfile"}])
+def test_a_file_that_is_to_travel_and_is_not_there_is_one_error(home, tmp_path, one_ray, environment):
+    graph = Builder("g").step("one", ["true"], environment=environment).build()
+    with pytest.raises(RunnerError, match=r"none.* cannot be read \(No such file or directory\)"):
+        run(graph, base=home, state=tmp_path / "state", runner="ray")
+
+
+@pytest.mark.ray
+def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch):
+    from workflows.runners import ray_steps
+
+    asked = {}
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_steps.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray_steps.ray, "init", lambda **words: asked.update(words))
+    ray_steps._join()
+    assert asked["address"] == "local"
+
+
+@pytest.mark.docker
+def test_a_real_container_is_not_told_the_proxies_of_the_user(home, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://me:secret@proxy:1"}}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    said = []
+    assert run(Builder("g").step("one", sh("env")).build(), base=home, state=tmp_path / "state", runner="container", listen=lambda event: said.append(event.text)).ok
+    assert any("PYTHONPATH" in line for line in said) and not any("secret" in line for line in said)
 
 
 @pytest.mark.ray

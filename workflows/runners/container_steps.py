@@ -24,7 +24,7 @@ from workflows.runners.containers import Bind, Containers, Spec
 from workflows.runners.leftovers import mark
 from workflows.runners.runner import RunnerError
 from workflows.runners.step_image import SITE, StepImage, find_image
-from workflows.runners.steps import GRACE, INTERRUPTED, NOT_STARTED, PYTHON, TIMED_OUT, Ended, Job, Stop, check_call, libraries
+from workflows.runners.steps import GRACE, INTERRUPTED, NOT_STARTED, PYTHON, SHOWN, TIMED_OUT, Ended, Job, Stop, check_call, libraries
 
 LABEL = "scanflow.try"
 INPUTS, OUTPUTS, PARAMS, GRAPH, CODE = "/scanflow/inputs", "/scanflow/outputs", "/scanflow/params.json", "/scanflow/graph", "/scanflow/code"
@@ -68,7 +68,7 @@ class ContainerSteps:
     def check(self, step: Step, base: Path) -> None:
         """See `StepRunner.check`: also that an engine answers, and that what is mounted is there."""
         if step.call:
-            check_call(step.call, base)
+            check_call(step.call, base, SHOWN)
         for mount in step.environment.mounts:
             if not (base / mount.source).exists():
                 raise RunnerError(f"the mount {mount.source!r} should be at {base / mount.source}, and nothing is there")
