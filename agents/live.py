@@ -24,14 +24,23 @@ def read_time(text: str, now: float) -> float:
     """
     text = text.strip()
     if re.fullmatch(r"\d+(\.\d+)?", text) and not re.fullmatch(r"\d{8}", text):  # 20260331 is a day
-        return float(text)
+        return _told(float(text), text)
     if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text):
         text = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}T{text.zfill(5) if text.count(':') == 1 else text.zfill(8)}"
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise LiveError(f"{text!r} is no time; write {FORMATS}") from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return _told((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp(), text)
+
+
+def _told(seconds: float, text: str) -> float:
+    """The same seconds, if they are a time that can be told."""
+    try:
+        _time(seconds)
+    except (ValueError, OverflowError, OSError):
+        raise LiveError(f"{text!r} is beyond the years 1 to 9999: seconds since 1970, not milliseconds? Write {FORMATS}") from None
+    return seconds
 
 
 def live_lines(tracking: Tracking, deployment: str, at: float | None, *, as_json: bool = False) -> list[str]:

@@ -6,7 +6,9 @@ entry appears whole or not at all, by one rename, and is used only while its fil
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +44,24 @@ def digest(path: Path) -> str:
         while block := file.read(BLOCK):
             found.update(block)
     return f"file:{found.hexdigest()}"
+
+
+def fault_of(path: Path) -> str:
+    """Why a file or folder cannot be an artefact; empty if it can. Raises OSError.
+
+    Links are looked at and never followed: who made them may not be trusted, and what they lead to may be the machine's own.
+    """
+    root = os.path.realpath(path.parent) + f"/{path.name}"
+    for one in (path, *path.rglob("*")):
+        mode = one.lstat().st_mode
+        name = f"{path.name}/{one.relative_to(path)}" if one != path else path.name
+        if stat.S_ISLNK(mode):
+            inside = one != path and not one.readlink().is_absolute() and Path(os.path.realpath(one)).is_relative_to(root)
+            if not inside:
+                return f"{name} is a link to {str(one.readlink())!r}, which leads out of it; write a copy of what it leads to"
+        elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return f"{name} is neither a file nor a folder, but a pipe, a socket or a device; write its content to a file"
+    return ""
 
 
 def key_of(parts: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ the container where a container engine is; a plain process is held to nothing, a
 """
 
 import re
+from pathlib import PurePosixPath
 
 import msgspec
 
@@ -12,6 +13,7 @@ MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]i?B|B)?")
 _UNITS = {"B": 1, **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)}}
 _UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)}
 NO_NETWORK = "none"
+CONTRACT = "/scanflow"  # where a container shows a step what the contract promises
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -105,7 +107,10 @@ def fault_of(environment: Environment) -> str:
     for mount in environment.mounts:
         if not mount.source or not re.fullmatch(r"/[^\0:]+", mount.target) or ".." in mount.target.split("/"):
             return f"the mount {mount.source!r} -> {mount.target!r}: write source = a path here, target = a whole path there, such as /data"
-        if mount.target.rstrip("/") in seen:
+        target = PurePosixPath("/", *mount.target.split("/"))  # one name for each place
+        if str(target) in {"/", "/tmp"} or target.is_relative_to(CONTRACT):  # noqa: S108 - the container's own
+            return f"the mount {mount.source!r} -> {mount.target!r}: {target} is taken by the container itself; use another target, such as /data"
+        if target in seen:
             return f"two mounts share the target {mount.target!r}"
-        seen.add(mount.target.rstrip("/"))
+        seen.add(target)
     return ""

@@ -51,11 +51,10 @@ def catch_up(state: Path, names: list[str], tell: Callable[[str], None]) -> bool
     with one_at_a_time(state):
         waiting = [run for run in unrecorded(runs) if run.name not in names]
         found = [_record(run, tracking, tell) for run in asked]
-        for run in waiting if all(one.run_id for one in found) else []:
-            one = _record(run, tracking, tell)
-            found.append(one)
-            if not one.run_id:
-                break  # a server that did not take this one will not take the next
+        for run in waiting:
+            if any(one.store and not one.run_id for one in found):
+                break  # a server that did not take one will not take the next
+            found.append(_record(run, tracking, tell))
     return all(one.run_id for one in found)
 
 
@@ -69,9 +68,11 @@ def behind(state: Path) -> list[str]:
 
 
 def _record(run: Run, tracking: MlflowTracking, tell: Callable[[str], None]) -> Recorded:
+    """Record one run. What the store refuses has its name in what comes back; a run that cannot be read has none, and hinders no other."""
     try:
         found = record(run, tracking, tracking.where)
-    except RunError as error:
-        found = Recorded(why=str(error))
+    except Exception as error:  # noqa: BLE001 - noted and told; there are other runs to record
+        found = Recorded(why=str(error) if isinstance(error, RunError) else f"it cannot be read: {type(error).__name__}: {error}")
+        expect(run, "", found.why)
     tell(f"{run.name}: recorded as run {found.run_id} in {found.store}" if found.run_id else f"{run.name}: not recorded: {found.why}")
     return found

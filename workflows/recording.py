@@ -5,7 +5,7 @@ was, or why not; what was not is tried again whenever another run of the same st
 
 One experiment holds the runs of one workflow, named after its graph. A run holds one nested run for each task that was begun or taken from
 before. Artefacts up to `COPIED` bytes are copied; of larger ones, and of all others too, `artefacts.json` tells type, digest, size and
-place. Folders of the type "pipeline" become versions of a model.
+place, and which are gone. Folders of the type "pipeline" become versions of a model.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ from workflows.graph_files import write as write_graph
 from workflows.journal import read_journal
 from workflows.plan import Plan, plan
 from workflows.runs import LOG, RUN, Run, RunError
-from workflows.tracking import DataSet, ModelEntry, RunEntry, Tracking, TrackingError
+from workflows.tracking import LIVE, DataSet, ModelEntry, RunEntry, Tracking, TrackingError
 
 TRACKED, LOCK = "tracked.json", "tracking.lock"
 COPIED = 10 * 2**20  # bytes of one artefact
@@ -146,6 +146,7 @@ def _task(run: Run, laid: Plan, experiment: str, key: str, name: str, task: Mapp
     sizes = {port: _size(place) for port, place in ports.items()}
     about = {
         port: {"type": step.outputs.get(port, "any"), "digest": outcome["digests"][port], "bytes": sizes[port], "place": str(place)}
+        | ({"gone": True} if sizes[port] is None else {})
         for port, place in ports.items()
     }
     log = _log(run, name)
@@ -161,7 +162,7 @@ def _task(run: Run, laid: Plan, experiment: str, key: str, name: str, task: Mapp
             **{f"scanflow.{part}": made_by[part] for part in ("code", "environment", "key") if made_by.get(part)},
         },
         texts={"artefacts.json": json.dumps(about, indent=1), **({"log.txt": log} if log else {})},
-        files={port: place for port, place in ports.items() if sizes[port] <= COPIED and step.outputs.get(port) != PIPELINE},
+        files={port: ports[port] for port, size in sizes.items() if size is not None and size <= COPIED and step.outputs.get(port) != PIPELINE},
         data=tuple(_read(made_by.get("inputs", {}), laid, name)),
         models=tuple(
             ModelEntry(_name(f"{laid.graph.name}.{plain}.{port}"), place, outcome["digests"][port], {"run": run.name, "task": name})
@@ -200,12 +201,21 @@ def _log(run: Run, task: str) -> str:
         return file.read().decode("utf-8", errors="replace")
 
 
-def _size(place: Path) -> int:
+def _size(place: Path) -> int | None:
+    """Bytes of a file or of all in a folder; None if it is gone."""
+    if not place.exists():
+        return None
     return sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) if place.is_dir() else place.stat().st_size
 
 
 def _name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_. -]", "-", text)[:200]
+    """A name that MLflow accepts, and that is not among those of what was live; where it is another one, with a digest, so that none meet.
+
+    >>> _name("digits"), _name("a/b"), _name("live digits")
+    ('digits', 'a-b c14cddc0', 'live-digits 6f8b7b17')
+    """
+    fits = re.sub(r"[^A-Za-z0-9_. -]", "-", re.sub(f"^{LIVE}", "live-", text))[:190]
+    return text if fits == text else f"{fits} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _text(value: Any) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflows.artefacts import OUTPUTS, Entry, Store, digest, key_of
+from workflows.artefacts import OUTPUTS, Entry, Store, digest, fault_of, key_of
 from workflows.events import Event, Listener, Outcome
 from workflows.graph import Step
 from workflows.plan import Task
 from workflows.runners.steps import Ended, Job, StepRunner, Stop
 from workflows.runs import LOG, Run
-from workflows.step import StepError, read_metrics
+from workflows.step import METRICS_FILE, StepError, read_metrics
 
 CONTRACT = 1  # of what goes into a key; another number, and nothing that was made before counts
 
@@ -118,9 +118,16 @@ def _lay_out(places: Mapping[str, Any], folder: Path) -> None:
 
 
 def _made(task: Task, outputs: Path, seconds: float) -> Entry:
-    """What a step left that ended well. Raises `StepError` if that is not what it declares."""
-    for port in task.step.outputs:
-        if not (outputs / port).exists():
-            there = ", ".join(sorted(one.name for one in outputs.iterdir())) or "nothing"
-            raise StepError(f"it ended with exit code 0, but it has left no outputs/{port}, which it declares; there is: {there}")
-    return Entry(outputs, {port: digest(outputs / port) for port in task.step.outputs}, read_metrics(outputs, task.id), seconds)
+    """What a step left that ended well. Raises `StepError` if that is not what it declares, or is nothing that may be read."""
+    try:
+        there = sorted(one.name for one in outputs.iterdir())
+        for port in task.step.outputs:
+            if port not in there:
+                found = ", ".join(there) or "nothing"
+                raise StepError(f"it ended with exit code 0, but it has left no outputs/{port}, which it declares; there is: {found}")
+        for name in (*task.step.outputs, *({METRICS_FILE} & {*there})):
+            if fault := fault_of(outputs / name):
+                raise StepError(f"it ended with exit code 0, but outputs/{fault}")
+        return Entry(outputs, {port: digest(outputs / port) for port in task.step.outputs}, read_metrics(outputs, task.id), seconds)
+    except (OSError, ValueError, OverflowError, RecursionError) as error:  # whatever it left, only the step fails
+        raise StepError(f"it ended with exit code 0, but what it left in outputs cannot be read: {error}") from error

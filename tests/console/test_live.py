@@ -50,6 +50,7 @@ def test_json_says_the_same(ask):
 @pytest.mark.parametrize(("words", "at", "taught"), [
     (["mnits"], "", "did you mean 'mnist'"), (["mnist"], "yesterday", "'yesterday' is no time; write 2026-03-31"), (["mnist"], "2026-03-31T11:59", "on record since 2026-03-31 12:00"),
     ([], "", "usage: live DEPLOYMENT"), (["a", "b"], "", "usage: live DEPLOYMENT"), (["mnist"], "25:00", "is no time"),
+    (["mnist"], "1774958400000", "not milliseconds"), (["mnist"], "9" * 400, "not milliseconds"), (["mnist"], "0001-01-01T00:00+02:00", "beyond the years"),
 ])
 def test_what_cannot_be_told_is_answered_with_what_can_be_asked(ask, words, at, taught):
     with pytest.raises(LiveError, match=taught):

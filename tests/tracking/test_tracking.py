@@ -98,6 +98,23 @@ def test_it_is_known_which_deployments_were_ever_live_and_who_approved_it(tracki
     assert tracking.live_history(model)[0].by == "ada"
 
 
+def test_runs_of_other_kinds_in_the_experiment_of_a_deployment_are_no_part_of_its_history(tracking, model):
+    tracking.log_run(f"live {model}", "something else")
+    assert tracking.live_history(model) == () and model not in tracking.deployments()
+    tracking.live_changed(model, "1", "first", "the first model", None, 1_795_420_350.0)
+    assert [change.version for change in tracking.live_history(model)] == ["1"] and model in tracking.deployments()
+
+
+def test_no_error_tells_a_password(mlflow_tracking):
+    from mlflow import MlflowException
+
+    from workflows.tracking.store import _teaching
+
+    with pytest.raises(TrackingError, match=r"opened: no http://host:5000/api, nor postgresql://db/x") as raised, _teaching("the store cannot be opened"):
+        raise MlflowException("no http://me:secret@host:5000/api, nor postgresql://me:pa@ss@db/x")
+    assert "secret" not in str(raised.value) and "ss@" not in str(raised.value)
+
+
 def entry(model, status="finished", inside=(), **fields):
     return RunEntry(model, "run-1", "run-1", status, 1_795_420_350.0, None if status == "running" else 1_795_420_360.0, inside=inside, **fields)
 

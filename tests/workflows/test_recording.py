@@ -73,6 +73,11 @@ def test_the_commit_is_recorded_and_whether_files_differ_from_it(go, raw, tmp_pa
     assert entry_of(go(small(), given=raw)).tags["scanflow.git.dirty"] == "true"
 
 
+def test_names_that_mlflow_does_not_take_do_not_meet_each_other_nor_the_history_of_a_deployment(go):
+    names = [entry_of(go(Builder(name).step("one", ["true"]))).experiment for name in ("обучение", "проверка", "live digits", "live-digits")]
+    assert len(set(names)) == 4 and names[3] == "live-digits" and not any(name.startswith("live ") for name in names)
+
+
 def test_what_failed_was_skipped_or_taken_from_before_is_told_apart(go, raw):
     graph = small().step("bad", ["false"], outputs={"y": "t"}).step("after", ["true"], inputs={"y": "t"}).data("bad.y", "after.y")
     go(graph, given=raw)
@@ -159,6 +164,27 @@ def test_there_is_nothing_to_catch_up_with_and_an_unknown_run_is_named(go, raw, 
         catch_up(tmp_path / "state", ["small-1"], said.append)
     expect(made, "nowhere")
     assert behind(tmp_path / "state") == []  # it is on its way
+
+
+def test_an_artefact_that_is_gone_is_recorded_as_such(go, raw):
+    made = go(small(), given=raw)
+    [one, _] = entry_of(made).inside
+    one.files["x"].unlink()
+    [one, _] = entry_of(made).inside
+    assert one.files == {} and json.loads(one.texts["artefacts.json"])["x"]["gone"] is True
+
+
+def test_a_run_that_cannot_be_read_hinders_no_other_and_is_told_of(go, raw, tmp_path, monkeypatch):
+    first, second = go(small(), given=raw), go(small(), given=raw)
+    for one in (first, second):
+        expect(one, "memory")
+    (first.folder / JOURNAL).write_text('{"kind": "begun"}\n')
+    tracking, said = MemoryTracking(), []
+    tracking.where = "memory"
+    monkeypatch.setattr("workflows.recorder.MlflowTracking", lambda state: tracking)
+    assert not catch_up(tmp_path / "state", [], said.append)
+    assert f"{first.name}: not recorded: it cannot be read: KeyError" in said[0] and f"{second.name}: recorded" in said[1]
+    assert "it cannot be read" in behind(tmp_path / "state")[0] and [one.name for one in unrecorded(tmp_path / "state" / "runs")] == [first.name]
 
 
 def test_a_journal_that_was_cut_off_loses_its_last_line_only(tmp_path):

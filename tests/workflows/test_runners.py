@@ -1,6 +1,7 @@
 """Every runner keeps the same contract: as a process, in a container (a real one, and its twin), on Ray."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from workflows.runners.containers import ContainersTwin
 from workflows.runners.runner import RunnerError
 from workflows.runners.steps import Job, ProcessSteps, step_runner
 from workflows.runs import Run
+from workflows.step import StepError
 
 SH = 'cd "$4"; inputs=$2; params=$6; '  # --inputs DIR --outputs DIR --params FILE
 
@@ -102,6 +104,25 @@ def test_a_step_that_writes_no_declared_output_has_failed(go):
     assert outcome.state == "failed" and "no outputs/x, which it declares; there is: y" in outcome.why
 
 
+HOSTILE = {
+    "a link": ("ln -s /etc/hostname x", "link to '/etc/hostname'|link to an absolute path"), "a link inside that leads out": ("mkdir x; ln -s ../../../params.json x/a", "out of it|elsewhere|outside"),
+    "a whole path inside": ("mkdir x; ln -s /etc x/a", "leads out of it|absolute"), "a pipe": ("mkfifo x", "a pipe|special file"),
+    "a pipe inside": ("mkdir x; mkfifo x/a", "a pipe|special file"), "metrics that are a link": ("echo 1 > x; ln -s /etc/hostname metrics.json", "metrics.json"),
+    "metrics of no size": ("echo 1 > x; printf '{\"a\": 1%0500d}' 0 > metrics.json", "cannot be read|cannot be represented|too large|Infinity|finite"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "says"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_may_not_be_read_fails_the_step_and_is_never_followed(go, script, says):
+    outcome = go(Builder("g").step("one", sh(script), outputs={"x": "t"})).outcomes["one"]
+    assert outcome.state == "failed" and re.search(says, outcome.why), outcome.why
+
+
+def test_a_link_that_stays_inside_an_artefact_is_part_of_it(go):
+    result = go(Builder("g").step("one", sh("mkdir x; echo 1 > x/a; ln -s a x/b"), outputs={"x": "tree"}))
+    assert result.ok and (result.artefact("one.x") / "b").read_text() == "1\n"
+
+
 def test_a_step_that_takes_too_long_is_ended(go):
     outcome = go(Builder("g").step("slow", sh("echo begun; sleep 1000"), timeout=0.5)).outcomes["slow"]
     assert (outcome.state, outcome.code) == ("failed", 124) and "its time of 0.5 s was over" in outcome.why
@@ -166,11 +187,35 @@ def test_what_a_dead_engine_left_in_containers_is_ended_and_nothing_else(home, t
     step = Builder("g").step("one", sh("echo begun; sleep 1000")).build().steps["one"]
     runner.prepare(step, home, print)
     for name in "ab":
-        twin.start(runner._spec(job(step, home, tmp_path / name), (os.getuid(), os.getgid())))
+        twin.start(runner._spec(job(step, home, tmp_path / name)))
     _, second = twin.find(LABEL)
     ContainerSteps(lambda: twin).clean([tmp_path / "a"])
     assert list(twin.find(LABEL)) == [second]
     twin.remove(second)
+
+
+class Stuck(ContainersTwin):
+    def remove(self, container):
+        super().remove(container)
+        raise RunnerError("the engine does not answer")
+
+
+def test_an_engine_that_cannot_remove_a_container_fails_that_step_and_not_the_run(home, tmp_path):
+    graph = Builder("g").step("one", ["true"]).build()
+    outcome = run(graph, base=home, state=tmp_path / "state", runner=ContainerSteps(Stuck)).outcomes["one"]
+    assert (outcome.state, outcome.why) == ("failed", "the engine does not answer")
+    with pytest.raises(ZeroDivisionError):  # the first error is the one to tell
+        run(Builder("g").step("one", ["echo", "a"]).build(), base=home, state=tmp_path / "state", runner=ContainerSteps(Stuck), listen=lambda event: 1 / (event.kind != "line"))
+
+
+def test_outputs_that_cannot_be_handed_over_fail_the_step_and_not_the_run(home, tmp_path, twin, monkeypatch):
+    def chown(*words, **more):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("workflows.runners.container_steps._root", lambda: True)
+    monkeypatch.setattr(os, "chown", chown)
+    outcome = run(Builder("g").step("one", ["true"]).build(), base=home, state=tmp_path / "state", runner=ContainerSteps(lambda: twin)).outcomes["one"]
+    assert outcome.state == "failed" and "cannot be handed over to the step (Operation not permitted)" in outcome.why and not twin.specs
 
 
 @pytest.mark.parametrize("kind", ["twin", pytest.param("container", marks=pytest.mark.docker)])
@@ -188,6 +233,17 @@ def test_what_cannot_be_prepared_is_refused_before_anything_runs(home, tmp_path,
     with pytest.raises(RunnerError, match=says):
         run(graph, base=home, state=tmp_path / "state", runner=ContainerSteps(lambda: twin) if kind == "twin" else "container")
     assert not (tmp_path / "state").exists()
+
+
+def test_a_module_that_the_container_will_not_see_is_refused_before_anything_runs(home, tmp_path, twin, monkeypatch):
+    (tmp_path / "aside").mkdir()
+    (tmp_path / "aside" / "only_here.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path / "aside"))
+    step = Builder("g").step("one", "only_here:f").build().steps["one"]
+    ProcessSteps().check(step, home)
+    with pytest.raises(StepError, match=r"'only_here' .* all that the step will see"):
+        ContainerSteps(lambda: twin).check(step, home)
+    ContainerSteps(lambda: twin).check(Builder("g").step("one", "workflows.steps.train:f").build().steps["one"], home)
 
 
 def test_without_an_engine_there_is_one_clear_error(home, tmp_path, monkeypatch):
@@ -245,6 +301,8 @@ BAD = {
     "negative": ({"cpus": -1}, "from 0 on"), "a base of nothing": ({"base": "a"}, "write image = 'a'"), "no network": ({"network": "a b"}, "bridge"),
     "a relative target": ({"mounts": [{"source": "a", "target": "b"}]}, "such as /data"),
     "a target twice": ({"mounts": [{"source": "a", "target": "/b"}, {"source": "c", "target": "/b/"}]}, "share the target"),
+    "all of the container": ({"mounts": [{"source": "a", "target": "//"}]}, "taken by the container"), "its /tmp": ({"mounts": [{"source": "a", "target": "/tmp/"}]}, "/tmp is taken"),
+    "its code": ({"mounts": [{"source": "a", "target": "//scanflow/./code"}]}, "/scanflow/code is taken"),
     "a mount that is written to": ({"mounts": [{"source": "a", "target": "/b", "writable": True}]}, "cache = false"),
     "an unknown key": ({"imag": "a"}, "did you mean 'image'"),
 }  # fmt: skip
@@ -328,6 +386,35 @@ def test_a_step_that_no_machine_is_large_enough_for_is_refused(home, tmp_path, o
     graph = Builder("g").step("one", ["true"], environment={"gpus": 1000}).build()
     with pytest.raises(RunnerError, match=r"no machine of the Ray cluster .*GPU 1000.* would wait for ever"):
         run(graph, base=home, state=tmp_path / "state", runner="ray")
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("environment", [{"requirements": "none.txt"}, {"dockerfile": "none/Dockerfile"}])
+def test_a_file_that_is_to_travel_and_is_not_there_is_one_error(home, tmp_path, one_ray, environment):
+    graph = Builder("g").step("one", ["true"], environment=environment).build()
+    with pytest.raises(RunnerError, match=r"none.* cannot be read \(No such file or directory\)"):
+        run(graph, base=home, state=tmp_path / "state", runner="ray")
+
+
+@pytest.mark.ray
+def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch):
+    from workflows.runners import ray_steps
+
+    asked = {}
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_steps.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray_steps.ray, "init", lambda **words: asked.update(words))
+    ray_steps._join()
+    assert asked["address"] == "local"
+
+
+@pytest.mark.docker
+def test_a_real_container_is_not_told_the_proxies_of_the_user(home, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://me:secret@proxy:1"}}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    said = []
+    assert run(Builder("g").step("one", sh("env")).build(), base=home, state=tmp_path / "state", runner="container", listen=lambda event: said.append(event.text)).ok
+    assert any("PYTHONPATH" in line for line in said) and not any("secret" in line for line in said)
 
 
 @pytest.mark.ray

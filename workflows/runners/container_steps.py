@@ -24,7 +24,7 @@ from workflows.runners.containers import Bind, Containers, Spec
 from workflows.runners.leftovers import mark
 from workflows.runners.runner import RunnerError
 from workflows.runners.step_image import SITE, StepImage, find_image
-from workflows.runners.steps import GRACE, INTERRUPTED, NOT_STARTED, PYTHON, TIMED_OUT, Ended, Job, Stop, check_call, libraries
+from workflows.runners.steps import GRACE, INTERRUPTED, NOT_STARTED, PYTHON, SHOWN, TIMED_OUT, Ended, Job, Stop, check_call, libraries
 
 LABEL = "scanflow.try"
 INPUTS, OUTPUTS, PARAMS, GRAPH, CODE = "/scanflow/inputs", "/scanflow/outputs", "/scanflow/params.json", "/scanflow/graph", "/scanflow/code"
@@ -44,6 +44,8 @@ class ContainerSteps:
     Parameters
     ----------
     connect : finds the container engine. It must run on this machine, since steps share folders with it.
+
+    Images and mounts are looked at once, so each run has a runner of its own.
     """
 
     def __init__(self, connect: Callable[[], Containers] = _docker) -> None:
@@ -66,17 +68,19 @@ class ContainerSteps:
     def check(self, step: Step, base: Path) -> None:
         """See `StepRunner.check`: also that an engine answers, and that what is mounted is there."""
         if step.call:
-            check_call(step.call, base)
+            check_call(step.call, base, SHOWN)
         for mount in step.environment.mounts:
             if not (base / mount.source).exists():
                 raise RunnerError(f"the mount {mount.source!r} should be at {base / mount.source}, and nothing is there")
-        if user_of() == NOBODY:
+        if _root():
             _check_readable(base)
         self.connect()
 
     def prepare(self, step: Step, base: Path, say: Callable[[str], None]) -> None:
         """See `StepRunner.prepare`: the image, pulled or built where it is not there."""
         place = step.environment, base
+        if place in self._mounted:
+            return
         self._images[place] = find_image(self._engine, step.environment, base, say)
         mounts = [f"{mount.target} {'' if mount.writable else digest(base / mount.source)}" for mount in step.environment.mounts]
         self._mounted[place] = "\n".join(mounts)
@@ -89,27 +93,22 @@ class ContainerSteps:
 
     def run(self, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
         """See `StepRunner.run`."""
-        user = (NOBODY, NOBODY) if user_of() == NOBODY else (os.getuid(), os.getgid())
         try:
-            spec = self._spec(job, user)
-            if user[0] == NOBODY:
-                _hand_over(job.outputs, user)
-            container = self._engine.start(spec)
+            with _afterwards(lambda: _take_back(job.outputs)):
+                spec = self._spec(job)
+                _hand_over(job.outputs)
+                return self._follow(self._engine.start(spec), job, say, stop)
         except RunnerError as error:
-            _take_back(job.outputs, user)
             return Ended(NOT_STARTED, str(error))
-        try:
+
+    def _follow(self, container: str, job: Job, say: Callable[[str], None], stop: Stop) -> Ended:
+        with _afterwards(lambda: self._engine.remove(container)):  # `say` may raise anything; the step must not outlive whoever follows it
             with _Watch(self._engine, container, job.step.timeout, stop) as watch:
                 for line in _lines(self._engine.output(container)):
                     say(line)
                 code, out_of_memory = self._engine.exit(container)
             if watch.error is not None:
                 raise watch.error
-        except RunnerError as error:
-            return Ended(NOT_STARTED, str(error))
-        finally:  # `say` may raise anything; the step must not outlive whoever follows it
-            self._engine.remove(container)
-            _take_back(job.outputs, user)
         if watch.why:
             return Ended(INTERRUPTED if stop.is_set else TIMED_OUT, watch.why)
         return Ended(code, _why(code, out_of_memory, job.step.environment))
@@ -125,7 +124,7 @@ class ContainerSteps:
             if label in wanted:
                 engine.remove(container)
 
-    def _spec(self, job: Job, user: tuple[int, int]) -> Spec:
+    def _spec(self, job: Job) -> Spec:
         step, environment = job.step, job.step.environment
         image = self._images[environment, job.base]
         binds = [*_inputs(job.inputs), Bind(job.outputs, OUTPUTS, writable=True), Bind(job.params, PARAMS), Bind(job.base, GRAPH)]
@@ -137,16 +136,17 @@ class ContainerSteps:
             for number, place in enumerate(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))):
                 binds.append(Bind(Path(place), f"{SITE}{number or ''}"))
                 path += [f"{SITE}{number}"] if number else []
-        if user[0] == NOBODY:
+        if _root():
             for bind in binds:
                 _check_readable(bind.source)
         variables = {"PYTHONPATH": ":".join(path), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp"}  # noqa: S108 - its own
         program = ["python3", "-m", "workflows.step", step.call] if step.call else list(step.command)
         if program[0] == PYTHON:
             program[0] = "python3"
+        user = f"{NOBODY}:{NOBODY}" if _root() else f"{os.getuid()}:{os.getgid()}"
         return Spec(
             image.id, (*program, "--inputs", INPUTS, "--outputs", OUTPUTS, "--params", PARAMS), variables, tuple(binds), GRAPH,
-            f"{user[0]}:{user[1]}", {LABEL: mark_of(job.folder)}, environment.cpus, environment.bytes, environment.gpus, environment.network,
+            user, {LABEL: mark_of(job.folder)}, environment.cpus, environment.bytes, environment.gpus, environment.network,
         )  # fmt: skip
 
 
@@ -182,9 +182,21 @@ class _Watch:
                 self._engine.remove(self._container)
 
 
-def user_of() -> int:
-    """Who steps run as: whoever runs this, unless that is root."""
-    return os.getuid() or NOBODY
+def _root() -> bool:
+    """Whether root runs this; its steps are then run by nobody, and else by whoever runs this."""
+    return os.getuid() == 0
+
+
+@contextlib.contextmanager
+def _afterwards(clean: Callable[[], None]) -> Iterator[None]:
+    """Clean up in any case; of two errors, the first is the one to tell."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(RunnerError):
+            clean()
+        raise
+    clean()
 
 
 def mark_of(folder: Path) -> str:
@@ -204,26 +216,37 @@ def _inputs(folder: Path) -> Iterator[Bind]:
 
 
 def _check_readable(source: Path) -> None:
-    mode = source.stat().st_mode
+    try:
+        mode = source.stat().st_mode
+    except OSError as error:
+        raise RunnerError(f"{source} cannot be shown to the step: {error.strerror}") from error
     if not mode & stat.S_IROTH or (stat.S_ISDIR(mode) and not mode & stat.S_IXOTH):
         more = "o+rX -R" if stat.S_ISDIR(mode) else "o+r"
         raise RunnerError(f"{source} is closed to others, and steps in containers do not run as root: chmod {more} {source}, or run as another user")
 
 
-def _hand_over(outputs: Path, user: tuple[int, int]) -> None:
-    os.chown(outputs, *user)
+def _hand_over(outputs: Path) -> None:
+    if not _root():
+        return
+    try:
+        os.chown(outputs, NOBODY, NOBODY)
+    except OSError as error:
+        raise RunnerError(f"{outputs} cannot be handed over to the step ({error.strerror}); keep --state where root may do that") from error
 
 
-def _take_back(outputs: Path, user: tuple[int, int]) -> None:
+def _take_back(outputs: Path) -> None:
     """What a step has made belongs to who runs the engine, and stays readable for the next step, which again is somebody else."""
-    if user[0] != NOBODY:
+    if not _root():
         return
     me = os.getuid(), os.getgid()
-    for path in (outputs, *outputs.rglob("*")):
-        os.chown(path, *me, follow_symlinks=False)
-        if not path.is_symlink():
-            mode = path.stat().st_mode
-            path.chmod(stat.S_IMODE(mode) | (0o055 if stat.S_ISDIR(mode) else 0o044))
+    try:
+        for path in (outputs, *outputs.rglob("*")):
+            os.chown(path, *me, follow_symlinks=False)
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                path.chmod(mode & 0o777 | (0o055 if stat.S_ISDIR(mode) else 0o044))
+    except (OSError, RecursionError) as error:
+        raise RunnerError(f"what the step left in {outputs} cannot be taken over: {error}") from error
 
 
 def _lines(blocks: Iterator[tuple[int, bytes]]) -> Iterator[str]:

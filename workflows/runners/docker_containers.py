@@ -87,8 +87,9 @@ class DockerContainers:
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
         try:
             output = self._engine.containers.run(
-                image, ["-c", code], entrypoint="python3", remove=True, network_mode="none", labels={"scanflow.project": PROJECT}
-            )
+                image, ["-c", code], entrypoint="python3", remove=True, network_mode="none", labels={"scanflow.project": PROJECT},
+                use_config_proxy=False,
+            )  # fmt: skip
         except FAILURES as error:
             raise RunnerError(f"the base image {image} runs no python3: {brief(error)}") from error
         return str(output.decode().strip())
@@ -131,6 +132,7 @@ class DockerContainers:
             made = api.create_container(
                 spec.image, list(spec.command[1:]), entrypoint=[spec.command[0]], environment=dict(spec.variables), working_dir=spec.folder,
                 user=spec.user, labels={"scanflow.project": PROJECT, **spec.labels}, host_config=config,
+                use_config_proxy=False,  # else it gets the addresses of the user's proxies, passwords and all
             )  # fmt: skip
         except FAILURES as error:
             raise RunnerError(f"the container cannot be made: {_taught(error)}") from error

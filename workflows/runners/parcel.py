@@ -15,8 +15,17 @@ def pack(files: Mapping[str, Path]) -> bytes:
     return buffer.getvalue()
 
 
+def pack_outputs(folder: Path) -> bytes:
+    """What a step has left in its outputs. No link is followed: it may lead to what the step could not read itself."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, path.name, filter=_without_owner)
+    return buffer.getvalue()
+
+
 def unpack(parcel: bytes, folder: Path) -> None:
-    """Lay out under `folder` what was packed. Raises tarfile.TarError for a file that would lie elsewhere."""
+    """Lay out under `folder` what was packed. Raises tarfile.TarError for what would lie or lead elsewhere, or is no file; OSError."""
     with tarfile.open(fileobj=io.BytesIO(parcel)) as tar:
         tar.extractall(folder, filter="data")
 

@@ -11,6 +11,7 @@ import itertools
 import os
 import queue
 import select
+import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,9 +27,9 @@ from workflows.code import code_files
 from workflows.environment import Environment
 from workflows.graph import Step
 from workflows.runners.container_steps import ContainerSteps
-from workflows.runners.parcel import pack, pack_inputs, unpack
+from workflows.runners.parcel import pack, pack_inputs, pack_outputs, unpack
 from workflows.runners.runner import RunnerError
-from workflows.runners.steps import INTERRUPTED, RAISED, Ended, Job, ProcessSteps, StepRunner, Stop, check_call
+from workflows.runners.steps import INTERRUPTED, NOT_STARTED, RAISED, SHOWN, Ended, Job, ProcessSteps, StepRunner, Stop, check_call
 
 CALL_SECONDS = 120.0  # for all that is quick
 BUILD_SECONDS = 3600.0
@@ -50,10 +51,10 @@ class RaySteps:
 
     def check(self, step: Step, base: Path) -> None:
         """See `StepRunner.check`: also that one machine at least is large enough."""
-        if not step.environment.wants_container:
+        if step.call:
+            check_call(step.call, base, SHOWN)
+        elif not step.environment.wants_container:
             self._local.check(step, base)
-        elif step.call:
-            check_call(step.call, base)
         for mount in step.environment.mounts:
             if not Path(mount.source).is_absolute():
                 raise RunnerError(f"the mount {mount.source!r} is relative, but a step may run anywhere; write a path that all machines have")
@@ -69,7 +70,7 @@ class RaySteps:
         place = step.environment, base
         if not step.environment.wants_container or place in self._nodes:
             return
-        code, text = pack(code_files(step, base)), msgspec.json.encode(step)
+        code, text = _packed(step, base), msgspec.json.encode(step)
         calls = {node: _there(_prepare_there, node, text, code) for node in (one["NodeID"] for one in _alive())}
         digests, absent = {}, []
         for node, call in calls.items():
@@ -99,7 +100,10 @@ class RaySteps:
             with self._lock:
                 node = next(self._nodes[job.step.environment, job.base])
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
-        parts = msgspec.json.encode(job.step), pack(code_files(job.step, job.base)), pack_inputs(job.inputs), job.params.read_bytes()
+        try:
+            parts = msgspec.json.encode(job.step), _packed(job.step, job.base), pack_inputs(job.inputs), job.params.read_bytes()
+        except (RunnerError, OSError) as error:
+            return Ended(NOT_STARTED, str(error))
         stream: Any = ray.remote(_run_there).options(**options).remote(*parts, str(job.folder.resolve()))
         over = Stop()
         watch = threading.Thread(target=self._watch, args=(stream, job.folder, stop, over), name="watch a Ray task")
@@ -131,8 +135,12 @@ class RaySteps:
             return Ended(INTERRUPTED, "interrupted")
         if ended is None:
             return Ended(RAISED, "the Ray task ended without a word")
-        if not ended.code:
+        if ended.code:
+            return ended
+        try:
             unpack(b"".join(pieces), job.outputs)
+        except (tarfile.TarError, OSError) as error:
+            return Ended(RAISED, f"what it left in outputs cannot be brought here: {error}")
         return ended
 
     def clean(self, folders: Sequence[Path]) -> None:
@@ -159,6 +167,14 @@ class RaySteps:
         self.clean([folder])
 
 
+def _packed(step: Step, base: Path) -> bytes:
+    """The files that make a step. Raises `RunnerError`."""
+    try:
+        return pack(code_files(step, base))
+    except OSError as error:
+        raise RunnerError(f"{error.filename} cannot be read ({error.strerror}); paths are relative to the graph's file") from error
+
+
 def _join() -> None:
     """Join a cluster, or start one here. Raises `RunnerError`."""
     if ray.is_initialized():
@@ -166,7 +182,8 @@ def _join() -> None:
     here: dict[str, Any] = {}
     if "RAY_ADDRESS" not in os.environ:
         root = str(Path(__file__).resolve().parents[2])
-        here = {"include_dashboard": False, "runtime_env": {"env_vars": {"PYTHONPATH": root}}}
+        # "local": without it Ray would join whatever cluster was last started on this machine.
+        here = {"address": "local", "include_dashboard": False, "runtime_env": {"env_vars": {"PYTHONPATH": root}}}
     try:
         ray.init(namespace="scanflow", log_to_driver=False, configure_logging=False, **here)
     except (RayError, OSError, RuntimeError, ValueError) as error:
@@ -248,7 +265,7 @@ def _run_there(text: bytes, code: bytes, inputs: bytes, params: bytes, place: st
             stop.set()
             worker.join()
             stop.close()
-        parcel = b"" if ended.code else pack({one.name: one for one in sorted(job.outputs.iterdir())})
+        parcel = b"" if ended.code else pack_outputs(job.outputs)
         for at in range(0, len(parcel), PIECE):
             yield "piece", parcel[at : at + PIECE]
         yield "ended", tuple(ended)

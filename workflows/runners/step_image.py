@@ -75,7 +75,8 @@ def _with_libraries(engine: Containers, environment: Environment, base: Path, sa
     tag = f"scanflow-step:{digest[:16]}"
     if found := engine.built(tag):
         return StepImage(found, tag)
-    say(f"fetching libraries for Python {python}: {', '.join(text.split())[:200]}")
+    many = sum(bool(line.strip()) and not line.lstrip().startswith(("#", "-")) for line in text.splitlines())
+    say(f"fetching libraries for Python {python}, as {many} requirements ask")  # not which: an address among them may hold a password
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         context.chmod(0o755)

@@ -16,10 +16,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -34,6 +36,8 @@ GRACE = 5.0  # seconds that a step has to end by itself when it is told to
 BLOCK = 1 << 16
 NOT_STARTED, TIMED_OUT, RAISED, INTERRUPTED = 127, 124, 1, 130  # as shells count
 PYTHON = "python"
+# What a step sees beside the graph's folder where it does not see all that this process does.
+SHOWN = (Path(__file__).resolve().parents[2], *dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
 
 
 class Job(NamedTuple):
@@ -227,15 +231,25 @@ def _program(word: str, base: Path) -> str:
     return str(base / word) if "/" in word else word
 
 
-def check_call(call: str, base: Path) -> None:
-    """Find the module without importing it: it may need libraries that only the step's own process should load."""
+def check_call(call: str, base: Path, shown: Sequence[Path] = ()) -> None:
+    """Find the module without importing it: it may need libraries that only the step's own process should load.
+
+    `shown`: the folders beside `base` that the step will see, where these are not those of this process. Raises `RunnerError`, `StepError`.
+    """
     from workflows.code import sources
 
     module = call.partition(":")[0]
     if module == "__main__" or "<locals>" in call:
         raise RunnerError(f"another process cannot import {call!r}; move it to the top of a module, or use the runner 'inline'")
-    if not sources(module, [base, *map(Path, sys.path)]) and importlib.util.find_spec(module.partition(".")[0]) is None:
-        raise StepError(f"{call!r}: there is no module {module!r} in the graph's folder ({base}) or on PYTHONPATH")
+    top = module.partition(".")[0]
+    if not shown:
+        if not sources(module, [base, *map(Path, sys.path)]) and importlib.util.find_spec(top) is None:
+            raise StepError(f"{call!r}: there is no module {module!r} in the graph's folder ({base}) or on PYTHONPATH")
+    elif not sources(module, [base, *shown]) and PathFinder.find_spec(top, [*map(str, shown)]) is None:
+        raise StepError(
+            f"{call!r}: there is no module {module!r} in the graph's folder ({base}) or among the installed libraries, and that is all "
+            "that the step will see; move it there, or use --runner process"
+        )
 
 
 @cache

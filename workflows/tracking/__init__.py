@@ -10,9 +10,9 @@ MLflow keeps which version carries an alias *now*, but no history of it. So each
 experiment `live NAME`, and `live_history` reads them back.
 """
 
-from workflows.tracking.contract import LiveChange, Tracking, TrackingError
+from workflows.tracking.contract import LIVE, LiveChange, Tracking, TrackingError
 from workflows.tracking.entries import DataSet, ModelEntry, RunEntry
 from workflows.tracking.memory import MemoryTracking
 from workflows.tracking.store import MlflowTracking
 
-__all__ = ["DataSet", "LiveChange", "MemoryTracking", "MlflowTracking", "ModelEntry", "RunEntry", "Tracking", "TrackingError"]
+__all__ = ["LIVE", "DataSet", "LiveChange", "MemoryTracking", "MlflowTracking", "ModelEntry", "RunEntry", "Tracking", "TrackingError"]

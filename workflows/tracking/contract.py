@@ -11,11 +11,24 @@ from workflows.tracking.entries import RunEntry
 
 NAME = re.compile(r"[A-Za-z0-9_. -]{1,200}")
 RUN_KEY = re.compile(r"[A-Za-z0-9_.:/#@+ -]{1,200}")  # what the ids of our messages are made of, and nothing that a filter has to quote
+LIVE = "live "  # begins the names of experiments that tell what was live
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
+def without_password(text: str) -> str:
+    """A text for people and logs, with the users and passwords of the addresses in it left out.
+
+    >>> without_password("http://me:se@cret@host/path does not answer")
+    'http://host/path does not answer'
+    """
+    return re.sub(r"//[^\s/]*@", "//", text)
+
+
 class TrackingError(Exception):
-    """Something could not be recorded or was never recorded; the message says what, and what is there instead."""
+    """Something could not be recorded or was never recorded; the message says what, and what is there instead, but no password."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(without_password(text))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import shutil
 import socket
 import tempfile
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlparse
 from urllib.request import getproxies
 
-from workflows.tracking.contract import CHALLENGER, CHAMPION, LiveChange, TrackingError, check, no_run, no_version
+from workflows.tracking.contract import CHALLENGER, CHAMPION, LIVE, LiveChange, TrackingError, check, no_run, no_version, without_password
 from workflows.tracking.entries import ModelEntry, RunEntry
 from workflows.tracking.writing import KEY, PREFIX, write
 
@@ -33,7 +32,6 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # by default a re
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 T = TypeVar("T")
-LIVE = "live "  # begins the names of experiments that tell what was live
 DIGEST = PREFIX + "digest"
 REACH = 3.0  # seconds for a server to accept a connection
 
@@ -53,7 +51,7 @@ class MlflowTracking:
         self.database = self._state / "mlflow.db"  # where `own`: no other store is named
         self.own = not (uri or os.environ.get("MLFLOW_TRACKING_URI"))
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
-        self.where = re.sub(r"//[^/@]*@", "//", self.uri)  # for people: without a password
+        self.where = without_password(self.uri)
         self._opening = threading.Lock()
         self._client: MlflowClient | None = None
 
@@ -287,13 +285,15 @@ class MlflowTracking:
         with _teaching(f"the history of {deployment!r} could not be read"):
             if (found := self._mlflow.get_experiment_by_name(_live(deployment))) is None:
                 return ()
-            changes = [_change(run.data.tags) for run in self._runs(found.experiment_id)]
+            tags = [run.data.tags for run in self._runs(found.experiment_id)]
+            changes = [_change(one) for one in tags if PREFIX + "deployment" in one]  # other runs may stand in it, too
         return tuple(sorted(changes, key=lambda change: change.at))
 
     def deployments(self) -> tuple[str, ...]:
         with _teaching("the deployments could not be read"):
             found = _all_pages(lambda page: self._mlflow.search_experiments(filter_string=f"name LIKE '{LIVE}%'", page_token=page))
-            return tuple(sorted(str(experiment.name).removeprefix(LIVE) for experiment in found))
+            names = sorted(str(experiment.name).removeprefix(LIVE) for experiment in found)
+            return tuple(name for name in names if self.live_history(name))
 
 
 def _all_pages(search: "Callable[[str | None], PagedList[T]]") -> Iterator[T]:
