@@ -31,7 +31,7 @@ run: $(READY) ## start the system, replay a scenario, ask the person here, print
 test: $(READY) ## run all tests, the fast ones first (ARGS are handed to pytest)
 	@$(PYTHON) -m pytest $(ARGS)
 
-test-fast: $(READY) ## run the tests without Docker, Ray, PostgreSQL, a browser or training, on two cores: half a minute (ARGS are handed to pytest)
+test-fast: $(READY) ## run the tests without Docker, Ray, PostgreSQL, a browser or training, on two cores: a minute (ARGS are handed to pytest)
 	@$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not (docker or ray or training or slow or browser or postgres)' $(ARGS)
 
 lint: $(READY) ## ruff, mypy --strict, and the direction of imports
