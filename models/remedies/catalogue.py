@@ -4,9 +4,11 @@ The names alone come without loading a remedy, so also where PyTorch must not be
 """
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from models.plugins import registered
 
 if TYPE_CHECKING:
     from models.remedies.context import Prepare
@@ -52,10 +54,4 @@ def remedies() -> "Mapping[str, Prepare]":
 
 
 def _others() -> dict[str, EntryPoint]:
-    """What other packages register. Raises ValueError for a name in use."""
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
-        if point.name in OWN or point.name in found:
-            raise ValueError(f"{point.value} registers a remedy {point.name!r}, a name in use; choose another in its entry points")
-        found[point.name] = point
-    return found
+    return registered(GROUP, "remedy", OWN)

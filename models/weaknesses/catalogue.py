@@ -7,9 +7,10 @@ The names alone come without loading a check. What is registered is a class (or 
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
+from models.plugins import registered
 from models.reference import Reference
 from models.weaknesses.check import Check
 
@@ -79,10 +80,4 @@ def needs(name: str) -> frozenset[str]:
 
 
 def _others() -> dict[str, EntryPoint]:
-    """What other packages register. Raises ValueError for a name in use."""
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
-        if point.name in OWN or point.name in found:
-            raise ValueError(f"{point.value} registers a check {point.name!r}, a name in use; choose another in its entry points")
-        found[point.name] = point
-    return found
+    return registered(GROUP, "check", OWN)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from agents.policy import BOUNDS, Policy, PolicyError, from_toml, load_policy
+from models import plugins
 from models.remedies import catalogue
 
 
@@ -84,12 +85,12 @@ def test_every_number_has_bounds_so_that_none_is_taken_unseen():
 
 def test_a_remedy_that_another_package_registers_may_be_prepared_and_is_not_loaded_for_that(monkeypatch):
     other = EntryPoint("heal", "no_such_package:prepare", catalogue.GROUP)
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [other])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [other])
     assert from_toml('[remedies]\nprepare = ["heal"]\n').remedies.prepare == ("heal",)
 
 
 def test_two_remedies_of_one_name_are_refused_when_the_policy_is_read(monkeypatch):
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [EntryPoint("filter", "other:prepare", group)])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("filter", "other:prepare", group)])
     with pytest.raises(PolicyError, match="other:prepare registers a remedy 'filter', a name in use"):
         from_toml('[remedies]\nprepare = ["filter"]\n')
 

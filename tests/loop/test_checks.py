@@ -17,19 +17,11 @@ from models.remedies import harden
 from scenarios.corruptions import corrupt
 from scenarios.datasets import load
 from scenarios.scenario import Scenario, Segment
-from workflows.steps.train import train
 
 pytestmark = pytest.mark.training
 
 CHEAP = {"remedies": Remedies(prepare=("recalibrate",)), "labels": Labels(choose=40, verify=40)}
 LATE = 1e100  # so that the monitor of drift is slower than any check here
-
-
-@pytest.fixture(scope="module")
-def first_model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "digits-first"
-    train("digits", folder, name="digits-first")
-    return folder
 
 
 @pytest.fixture

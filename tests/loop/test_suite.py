@@ -7,19 +7,11 @@ from agents.messages import DeployPipeline, PipelineLive, PolicySet
 from agents.policy import Labels, Policy, Remedies
 from agents.state import State
 from scenarios.replay import load_scenario
-from workflows.steps.train import train
 
 pytestmark = pytest.mark.training
 
 # The loop is tried here, not the remedies, and with so many labels that chance decides nothing.
 CHEAP = Policy(remedies=Remedies(prepare=("recalibrate",)), labels=Labels(choose=40, verify=40))
-
-
-@pytest.fixture(scope="module")
-def first_model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "digits-first"
-    train("digits", folder, name="digits-first")
-    return folder
 
 
 @pytest.fixture

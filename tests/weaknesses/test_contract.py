@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pytest
 
+from models import plugins
 from models.checks import ContractError, check_weakness
 from models.estimators.novelty import Looks
 from models.weaknesses import catalogue
@@ -115,7 +116,7 @@ def test_a_broken_promise_is_named(broken, fault):
 
 def test_a_check_of_another_package_is_found_by_its_entry_point(monkeypatch):
     points = [EntryPoint("late_labels", "models.weaknesses.decay:Decay", catalogue.GROUP)]
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: points if group == catalogue.GROUP else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == catalogue.GROUP else [])
     assert catalogue.names()[-1] == "late_labels"
     assert isinstance(catalogue.make("late_labels", catalogue_reference()), Decay)
     points.append(EntryPoint("decay", "elsewhere:Decay", catalogue.GROUP))

@@ -1,5 +1,4 @@
-"""The record of runs, model versions and what was live when, kept in MLflow: only the modules of
-this package import it.
+"""The record of runs, model versions and what was live when, kept in MLflow: only `workflows.tracking.door` imports it.
 
 The ledger is the truth about decisions; this is the place where a person looks up the numbers and files behind them, with
 MLflow's own tools. `Tracking` is what the rest of the project knows; `MlflowTracking` and its twin `MemoryTracking` pass the same

@@ -18,8 +18,8 @@ def manifest_of(folder: Path) -> Manifest | None:
 def mlmodel(manifest: Manifest, run_id: str) -> str:
     """The text of the file `MLmodel`, from which MLflow shows a version's signature: images float32 [n, ...] in [0, 1] to logits [n, k]."""
     import numpy as np
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from workflows.tracking.door import Model, ModelSignature
+    from workflows.tracking.door import Schema, TensorSpec
 
     images = TensorSpec(np.dtype(np.float32), (-1, *manifest.input), "images")
     logits = TensorSpec(np.dtype(np.float32), (-1, len(manifest.classes)), "logits")

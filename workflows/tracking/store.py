@@ -20,16 +20,10 @@ from workflows.tracking.entries import ModelEntry, RunEntry
 from workflows.tracking.writing import KEY, PREFIX, write
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
-    from mlflow.entities.model_registry import ModelVersion
-    from mlflow.store.entities import PagedList
-
-# MLflow reads these when it is imported, which any method below may do first. A user's own setting is left as it is.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # by default a request to a server that is gone takes minutes to fail
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    from workflows.tracking.door import MlflowClient
+    from workflows.tracking.door import Run
+    from workflows.tracking.door import ModelVersion
+    from workflows.tracking.door import PagedList
 
 T = TypeVar("T")
 DIGEST = PREFIX + "digest"
@@ -59,7 +53,7 @@ class MlflowTracking:
     def _mlflow(self) -> "MlflowClient":
         with self._opening:  # two first calls at once must not both create the tables
             if self._client is None:
-                from mlflow import MlflowClient
+                from workflows.tracking.door import MlflowClient
 
                 with _teaching(f"the tracking store {self.where} cannot be opened"), self._alone():
                     self.reach()
@@ -115,7 +109,7 @@ class MlflowTracking:
         self, experiment: str, name: str, at: float, params: Mapping[str, object], metrics: Mapping[str, float], artifacts: Sequence[Path],
         tags: Mapping[str, str],
     ) -> str:
-        from mlflow.entities import Metric, Param, RunTag
+        from workflows.tracking.door import Metric, Param, RunTag
 
         client, stamp = self._mlflow, round(at * 1000)  # MLflow counts milliseconds
         with _teaching(f"the run {name!r} of experiment {experiment!r} could not be recorded"):
@@ -139,7 +133,7 @@ class MlflowTracking:
         return str(run_id)
 
     def _experiment(self, name: str) -> str:
-        from mlflow import MlflowException
+        from workflows.tracking.door import MlflowException
 
         client = self._mlflow
         if (found := client.get_experiment_by_name(name)) is not None:
@@ -160,7 +154,7 @@ class MlflowTracking:
         return next((str(run.info.run_id) for run in self._runs(experiment_id, f"tags.`{KEY}` = '{key}'")), None)
 
     def register(self, model: str, folder: Path, run_id: str, tags: Mapping[str, str] | None = None) -> str:
-        from mlflow import MlflowException
+        from workflows.tracking.door import MlflowException
 
         check(model, {}, (folder,))
         client = self._mlflow
@@ -216,7 +210,7 @@ class MlflowTracking:
 
     def _named(self, model: str) -> None:
         """Make sure that the registry knows a model of this name."""
-        from mlflow import MlflowException
+        from workflows.tracking.door import MlflowException
 
         try:
             self._mlflow.create_registered_model(model)
@@ -234,7 +228,7 @@ class MlflowTracking:
             self._mlflow.set_registered_model_alias(model, alias, version)
 
     def version_of(self, model: str, alias: str) -> str | None:
-        from mlflow import MlflowException
+        from workflows.tracking.door import MlflowException
 
         with _teaching(f"alias {alias!r} of {model!r} could not be read"):
             try:
@@ -246,7 +240,7 @@ class MlflowTracking:
                 return None
 
     def _version(self, model: str, version: str) -> "ModelVersion":
-        from mlflow import MlflowException
+        from workflows.tracking.door import MlflowException
 
         with _teaching(f"version {version} of {model!r} could not be read"):
             try:
@@ -264,7 +258,7 @@ class MlflowTracking:
             # From a tracking server: fetched once, since a version never changes.
             target = self._state / "fetched" / model / version
             if not target.is_dir():
-                from mlflow.artifacts import download_artifacts
+                from workflows.tracking.door import download_artifacts
 
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=target.parent) as partial:
@@ -315,7 +309,7 @@ def _change(tags: Mapping[str, str]) -> LiveChange:
 @contextmanager
 def _teaching(what: str) -> Iterator[None]:
     """Turn the errors of MLflow and the disk into one that says what was being done."""
-    from mlflow import MlflowException
+    from workflows.tracking.door import MlflowException
 
     try:
         yield

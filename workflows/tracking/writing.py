@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from workflows.tracking.entries import DataSet, RunEntry
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Run
+    from workflows.tracking.door import MlflowClient
+    from workflows.tracking.door import DatasetInput, Run
 
 T = TypeVar("T")
 PREFIX = "scanflow."  # of our tags, so that they do not meet other people's
@@ -26,7 +26,7 @@ def write(client: "MlflowClient", experiment: str, entry: RunEntry, known: "Run 
 
     A mark of all that it says is set last: a run that bears it is complete, and is passed over.
     """
-    from mlflow.entities import Metric, Param, RunTag
+    from workflows.tracking.door import Metric, Param, RunTag
 
     mark = fingerprint(entry)
     if known is not None and known.data.tags.get(WRITTEN) == mark:
@@ -83,7 +83,7 @@ def names_that_fit(values: Mapping[str, T]) -> dict[str, T]:
 
 
 def _input(data: DataSet) -> "DatasetInput":
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from workflows.tracking.door import Dataset, DatasetInput, InputTag
 
     digest = data.digest.rpartition(":")[2][:DIGEST_LENGTH]
     return DatasetInput(Dataset(data.name, digest, "local", data.source), [InputTag("digest", data.digest)])
