@@ -25,3 +25,12 @@ def test_the_file_that_is_shown_can_be_used_and_every_event_is_told_of():
     assert from_toml(shown, environment={"PAGER_SECRET": new_secret()})[0].name == "pager"
     table = PAGE[PAGE.index("| event | when |") : PAGE.index("The body is JSON")]
     assert set(re.findall(r"`([a-z ]+)`", table)) == set(EVENTS)
+
+
+def test_every_metric_is_told_of(everything):
+    table = PAGE[PAGE.index("| metric | what |") :]
+    told = set(re.findall(r"`(scanflow_[a-z_]+)`", table))
+    for base, rest in re.findall(r"`(scanflow_[a-z]+)_[a-z_]+`(.*?)\|", table):
+        told |= {f"{base}_{name}" for name in re.findall(r"`\.\.\._([a-z_]+)`", rest)}
+    names = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name, *_ in everything.samples()}
+    assert told == names
