@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from agents.messages import (
-    DriftEnded, EvidenceSaved, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, PipelineLive, PolicySet, PrepareRemedy,
+    ChoiceMade, DriftEnded, EvidenceSaved, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, PipelineLive, PolicySet, PrepareRemedy,
     RequestFailed, SecondOpinion, WindowAnalysed,
 )  # fmt: skip
 from agents.reports.account import ReportError, of_incident, of_period
@@ -81,6 +81,7 @@ def test_a_remedy_that_failed_costs_computing_until_it_failed():
 def test_people_are_told_apart_and_a_default_is_nobody():
     tale = Tale().say(LabelGiven, question="q", label=Label(1, 1, "ana")).say(LabelGiven, question="q", label=Label(2, None, "ana"))
     tale.say(SecondOpinion, question="q", first=Label(1, 1, "ana"), second=Label(1, 0, "bob"))
+    tale.say(ChoiceMade, question="approve", option="decline", by="default")
     ana, bob = people(tale.messages)
     assert (ana.name, ana.audit, ana.no_class, ana.compared, ana.agreed) == ("ana", 2, 1, 1, 0)
     assert (bob.name, bob.audit, bob.compared) == ("bob", 0, 1)

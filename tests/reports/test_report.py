@@ -4,7 +4,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from agents.report import app
+from agents.report import app, kept_in
 from agents.web.png import size_of
 
 RUN = CliRunner()
@@ -53,4 +53,5 @@ def test_what_cannot_be_reported_is_one_sentence(report, words, says):
 def test_reading_leaves_nothing_behind(report, played, tmp_path):
     before = sorted(path for path in played[0].rglob("*") if ".db" not in path.name)
     report("--incident", "digits-1")
+    assert kept_in(played[0])("digits-2", [1]) == {}
     assert sorted(path for path in played[0].rglob("*") if ".db" not in path.name) == before
