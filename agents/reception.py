@@ -46,6 +46,10 @@ class Reception:
             raise ReceptionError(f"no incident {incident!r}; known: {', '.join(known) or 'none'}")
         return messages
 
+    def since(self, time: float) -> list[Message]:
+        """All messages from a time on (UTC seconds), whatever they are about."""
+        return [message for message in self._ledger.messages() if message.time >= time]
+
     def story(self, incident: str = "") -> list[str]:
         """The lines of an incident's story."""
         return tell(self.messages(incident)) or ["no incident yet"]

@@ -11,16 +11,17 @@ from typing import Any
 import jinja2
 import msgspec
 
-from agents.board import QuestionView, Status
+from agents.board import QuestionView
 from agents.messages import ChoiceMade, Message
 from agents.reception import Images, Reception
+from agents.reports.account import of_incident
+from agents.reports.page import render
 from agents.screens import clock, purpose
 from agents.web.access import Session
 from agents.web.live import Frames, event
 from agents.web.plot import draw
-from agents.web.png import data_uri
 from agents.web.seats import Seat
-from agents.web.timeline import HEADINGS, Entry, newest_table, timeline
+from agents.web.timeline import HEADINGS, newest_table, timeline
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -144,15 +145,9 @@ class Views:
         return {"incident": self._reception.board.incident(name), "name": name, "entries": timeline(messages), "headings": HEADINGS}
 
     def report(self, name: str, messages: Sequence[Message]) -> str:
-        """The story as one HTML file that needs nothing else: style and images are in it."""
-        shown = self.incident(name, messages)
-        entries: list[Entry] = shown["entries"]
-        wanted = sorted({label.seq for entry in entries for label in entry.labels})
-        images = self._reception.kept(name, wanted) if wanted else {}
-        pictures = {seq: data_uri(image, THUMB) for seq, image in images.items() if image.ndim > 1}
-        status: Status = self._reception.board.status()
-        style = self.assets["page.css"].body.decode()
-        return self.part("report.html", **shown, status=status, pictures=pictures, style=style, written=time.time())
+        """What `python -m agents.report` writes, but for its plots: one HTML file that needs nothing else."""
+        since = self._reception.since(messages[0].time)
+        return render(of_incident(since, name), since, self._reception.kept, written=time.time())
 
 
 def plain(value: Any) -> Any:
