@@ -130,8 +130,8 @@ class Site:
         watch = f"{visit.request.base_url}enter?token={self.access.watch_token}"
         return self._page("overview.html", visit, **self.views.now(), watch_link=watch)
 
-    def _status(self, _visit: Visit) -> Response:
-        return _json(plain(self.reception.board.status()))
+    def _status(self, visit: Visit) -> Response:
+        return _json(plain(self.reception_of(visit).board.status()))
 
     async def _stream(self, request: Request) -> Response:
         self.access.check_host(request.headers)
@@ -148,24 +148,24 @@ class Site:
     # --- questions ---
 
     def _questions(self, visit: Visit) -> Response:
-        return self._page("questions.html", visit, questions=self.reception.board.questions())
+        return self._page("questions.html", visit, questions=self.reception_of(visit).board.questions())
 
     def _question(self, visit: Visit) -> Response:
-        view = self._asked(visit.name)
+        view = self._asked(visit, visit.name)
         if view.kind == "choice":
-            return self._page("decision.html", visit, **self.views.decision(view, self.reception.messages(view.incident)))
+            return self._page("decision.html", visit, **self.views.decision(view, self.reception_of(visit).messages(view.incident)))
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         seat.look()
-        return self._page("label.html", visit, **self.views.seat(seat, visit.session, self._album(view)))
+        return self._page("label.html", visit, **self.views.seat(seat, visit.session, self._album(visit, view)))
 
     def _seat(self, visit: Visit) -> Response:
-        view = self._asked(visit.name)
+        view = self._asked(visit, visit.name)
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         seat.look()
-        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(view))))
+        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(visit, view))))
 
     def _press(self, visit: Visit) -> Response:
-        view = self._asked(visit.form.get("question", ""))
+        view = self._asked(visit, visit.form.get("question", ""))
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         item = visit.form.get("item", "")
         seat.press(visit.form.get("key", ""), int(item) if item.isdigit() else None)
@@ -173,61 +173,65 @@ class Site:
             return _go("/", visit)
         if not visit.by_script:
             return _go(_address(view), visit)
-        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(view))))
+        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(visit, view))))
 
     def _decide(self, visit: Visit) -> Response:
-        view = self._asked(visit.form.get("question", ""))
+        view = self._asked(visit, visit.form.get("question", ""))
         option, reason = visit.form.get("option", ""), " ".join(visit.form.get("reason", "").split())
-        refused = self.reception.answer(view.question, option, visit.session.name, source="web", reason=reason[:500])
+        refused = self.reception_of(visit).answer(view.question, option, visit.session.name, source="web", reason=reason[:500])
         visit.session.notice = f"Not taken: {refused}." if refused else f"Your answer was taken: {option}."
         return _go(_address(view), visit)
 
     def _undo(self, visit: Visit) -> Response:
-        refused = self.reception.undo(visit.session.name, source="web")
+        refused = self.reception_of(visit).undo(visit.session.name, source="web")
         visit.session.notice = f"Not undone: {refused}." if refused else "The pipeline before comes back; this page shows when it is live."
         return _go("/", visit)
 
     def _image(self, visit: Visit) -> Response:
-        view = self._asked(visit.request.query_params.get("question", ""))
-        image = self._album(view).get(visit.request.path_params["seq"])
+        view = self._asked(visit, visit.request.query_params.get("question", ""))
+        image = self._album(visit, view).get(visit.request.path_params["seq"])
         return _picture(None if image is None or image.ndim == 1 else png(image, SIDE))
 
     # --- incidents ---
 
     def _incidents(self, visit: Visit) -> Response:
-        return self._page("incidents.html", visit, incidents=self.reception.board.status().incidents[::-1])
+        return self._page("incidents.html", visit, incidents=self.reception_of(visit).board.status().incidents[::-1])
 
     def _incident(self, visit: Visit) -> Response:
-        return self._page("incident.html", visit, **self.views.incident(visit.name, self.reception.messages(visit.name)))
+        return self._page("incident.html", visit, **self.views.incident(visit.name, self.reception_of(visit).messages(visit.name)))
 
     def _report(self, visit: Visit) -> Response:
-        report = self.views.report(visit.name, self.reception.messages(visit.name))
+        report = self.views.report(visit.name, self.reception_of(visit).messages(visit.name))
         # It brings its own style and images; what it may load from elsewhere is nothing at all.
         policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
         return HTMLResponse(report, headers={"content-security-policy": policy} | _attached(f"{visit.name}.html"))
 
     def _json(self, visit: Visit) -> Response:
-        body = as_json(self.reception.messages(visit.name))
+        body = as_json(self.reception_of(visit).messages(visit.name))
         return Response(body, media_type="application/json", headers=_attached(f"{visit.name}.json"))
 
     def _kept_image(self, visit: Visit) -> Response:
         seq = visit.request.path_params["seq"]
-        image = self.reception.kept(visit.name, [seq]).get(seq) if self.reception.board.incident(visit.name) else None
+        image = self.reception_of(visit).kept(visit.name, [seq]).get(seq) if self.reception_of(visit).board.incident(visit.name) else None
         return _picture(None if image is None or image.ndim == 1 else png(image, THUMB))
 
     # --- what several of them need ---
 
-    def _asked(self, name: str) -> QuestionView:
-        view = self.reception.board.question(name)
+    def reception_of(self, _visit: Visit) -> Reception:
+        """Whose pages these are: every handler asks here."""
+        return self.reception
+
+    def _asked(self, visit: Visit, name: str) -> QuestionView:
+        view = self.reception_of(visit).board.question(name)
         if view is None:
             raise ReceptionError(f"there is no question {name!r}; the open ones are under Questions")
         return view
 
-    def _album(self, view: QuestionView) -> Images:
+    def _album(self, visit: Visit, view: QuestionView) -> Images:
         """A question's images, read once: evidence is kept in files that hold whole windows."""
         album = self._albums.get(view.question)
         if album is None or any(seq not in album for seq in view.items):
-            album = self._albums[view.question] = self.reception.kept(view.incident, view.items)
+            album = self._albums[view.question] = self.reception_of(visit).kept(view.incident, view.items)
             while len(self._albums) > ALBUMS:
                 self._albums.pop(next(iter(self._albums)), None)
         return album
