@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -19,9 +20,10 @@ from starlette.routing import Route
 from agents.board import QuestionView
 from agents.reception import Images, Reception, ReceptionError
 from agents.web.access import Access, AccessError, Session
+from agents.web.beside import Beside
 from agents.web.live import Live
 from agents.web.png import png
-from agents.web.seats import Seats
+from agents.web.seats import Seat, Seats
 from agents.web.timeline import as_json
 from agents.web.views import SIDE, THUMB, Views, plain
 
@@ -63,7 +65,8 @@ class Site:
 
     def __init__(self, reception: Reception, access: Access) -> None:
         self.reception, self.access = reception, access
-        self.views, self.seats = Views(reception), Seats(reception)
+        self.beside = Beside()
+        self.views, self.seats = Views(reception, self.beside), Seats(reception)
         self.live = Live(reception.board, self.views.frames, beat=self.seats.sweep)
         self._albums: dict[str, Images] = {}
         known, post = self._known, ["POST"]
@@ -76,6 +79,7 @@ class Site:
                 Route("/leave", known(self._leave), methods=post), Route("/incident/{name}", known(self._incident)),
                 Route("/incident/{name}/report.html", known(self._report)), Route("/incident/{name}/story.json", known(self._json)),
                 Route("/incident/{name}/image/{seq:int}", known(self._kept_image)), Route("/status.json", known(self._status)),
+                Route("/incident/{name}/filtered/{seq:int}", known(self._filtered_image)), Route("/clean/{row:int}", known(self._clean_image)),
                 Route("/live", self._stream), Route("/enter", self._enter, methods=["GET", "POST"]), Route("/static/{name}", self._asset),
             ],
             exception_handlers={HTTPException: self._missing, AccessError: self._refused, ReceptionError: self._refused},
@@ -156,13 +160,14 @@ class Site:
             return self._page("decision.html", visit, **self.views.decision(view, self.reception_of(visit).messages(view.incident)))
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         seat.look()
-        return self._page("label.html", visit, **self.views.seat(seat, visit.session, self._album(visit, view)))
+        response = self._page("label.html", visit, **self.views.seat(seat, visit.session, self._album(visit, view)))
+        return self._with_next(response, visit, view, seat)
 
     def _seat(self, visit: Visit) -> Response:
         view = self._asked(visit, visit.name)
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         seat.look()
-        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(visit, view))))
+        return self._seated(visit, view, seat)
 
     def _press(self, visit: Visit) -> Response:
         view = self._asked(visit, visit.form.get("question", ""))
@@ -173,7 +178,17 @@ class Site:
             return _go("/", visit)
         if not visit.by_script:
             return _go(_address(view), visit)
-        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(visit, view))))
+        return self._seated(visit, view, seat)
+
+    def _seated(self, visit: Visit, view: QuestionView, seat: Seat) -> Response:
+        shown = self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(visit, view)))
+        return self._with_next(HTMLResponse(shown), visit, view, seat)
+
+    def _with_next(self, response: Response, visit: Visit, view: QuestionView, seat: Seat) -> Response:
+        """Once a response has gone out, what stands beside the next images is worked out."""
+        missing = [seq for seq in view.items if seq not in view.answers and seq != seat.session.item]
+        response.background = BackgroundTask(self.beside.ahead, self.reception_of(visit), view.incident, missing[:2], self._album(visit, view))
+        return response
 
     def _decide(self, visit: Visit) -> Response:
         view = self._asked(visit, visit.form.get("question", ""))
@@ -214,6 +229,17 @@ class Site:
         seq = visit.request.path_params["seq"]
         image = self.reception_of(visit).kept(visit.name, [seq]).get(seq) if self.reception_of(visit).board.incident(visit.name) else None
         return _picture(None if image is None or image.ndim == 1 else png(image, THUMB))
+
+    def _filtered_image(self, visit: Visit) -> Response:
+        by, seq = visit.request.query_params.get("by", ""), visit.request.path_params["seq"]
+        around = self.beside.of(self.reception_of(visit), visit.name, seq) if self.reception_of(visit).board.incident(visit.name) else None
+        image = next((one.image for one in around.filtered if one.pipeline == by), None) if around else None
+        return _picture(None if image is None else png(image, THUMB))
+
+    def _clean_image(self, visit: Visit) -> Response:
+        gallery, row = self.reception_of(visit).gallery, visit.request.path_params["row"]
+        image = gallery.clean(visit.request.query_params.get("of", ""), row) if gallery else None
+        return _picture(None if image is None else png(image, THUMB))
 
     # --- what several of them need ---
 

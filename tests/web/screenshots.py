@@ -9,7 +9,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from agents.web.serve import WebPage
 from tests.web.chromium import browser_error, chromium, resize
-from tests.web.scene import APPROVE, AUDIT, Scene
+from tests.web.furnished import Furnished
+from tests.web.scene import APPROVE, AUDIT
 
 DESK, PHONE = (1100, 780), (375, 740)
 DRAWN = "return document.readyState === 'complete' && [...document.images].every(one => one.complete || !one.offsetParent)"  # but for folded ones
@@ -40,12 +41,14 @@ class Camera:
 def main(folder):
     """Play an incident and take a picture of each view when there is something to see."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as state, Scene(Path(state)) as office, chromium() as light, chromium(dark=True) as dark:
+    with tempfile.TemporaryDirectory() as state, Furnished(Path(state)) as office, chromium() as light, chromium(dark=True) as dark:
         page = WebPage(office.reception, port=0)
         try:
             day, night = Camera(light, page, folder), Camera(dark, page, folder)
+            office.furnish()
             office.watch()
             office.analyse()
+            office.learn()
             office.ask_labels(AUDIT)
             for seq, answer in zip(list(office.images)[:6], office.answers, strict=False):
                 office.ahead += 1.5
