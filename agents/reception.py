@@ -15,7 +15,7 @@ from agents.doors.gallery import NEIGHBOURS, Gallery, Neighbour
 from agents.ledger import Ledger
 from agents.messages import AnswerOffered, JoinLabels, Message, UndoAsked
 from agents.story import tell
-from workflows.inference import Inference
+from workflows.inference import Inference, Records
 
 ANSWER_SECONDS = 10.0
 
@@ -82,6 +82,10 @@ class Reception:
     def kept(self, incident: str, seqs: Sequence[int]) -> Images:
         """Those of the images that the evidence of an incident holds."""
         return self._evidence.images(incident, list(seqs))
+
+    def recent(self, count: int) -> Records:
+        """The newest records, at most `count`, without their images. Raises `workflows.inference.InferenceError`."""
+        return self._inference.records(max(0, self._inference.stats().last - count), count)
 
     def neighbours(self, seq: int, count: int = NEIGHBOURS, *, image: NDArray[Any] | None = None) -> tuple[Neighbour, ...]:
         """The clean images that the live pipeline finds nearest to a record, with their classes, nearest first.

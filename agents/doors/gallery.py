@@ -6,6 +6,7 @@ again, and nothing is computed or stored a second time. Where the data are not t
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from scenarios.errors import DataError
 KEPT = 12  # pipelines that are held loaded: the live one and the candidates of an incident
 BYTES = 1 << 27  # of clean images of one sample; of larger images fewer are shown
 NEIGHBOURS = 3
+BATCH = 64
 
 Picture = NDArray[Any]
 K = TypeVar("K")
@@ -93,6 +95,22 @@ class Gallery:
             return None
         pixels = np.rint(found[0] * 255).astype(np.uint8)
         return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+    def look(self, pipeline: str, images: Sequence[Picture]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Early features [n, e] and latents [n, d] of images, as the classifier of a pipeline sees them; None where it is not there."""
+        network = self._pipeline(pipeline)
+        if network is None or not images:
+            return None
+        parts = [network.run(to_float(np.stack(images[at : at + BATCH]))) for at in range(0, len(images), BATCH)]
+        return np.concatenate([one.early for one in parts]), np.concatenate([one.latent for one in parts])
+
+    def same_classifier(self, one: str, other: str) -> bool:
+        """Whether two pipelines see raw images alike, so that their latents may be compared."""
+        try:
+            first, second = self._shelf.manifest(one), self._shelf.manifest(other)
+        except PipelineError:
+            return False
+        return first.files[first.classifier] == second.files[second.classifier]
 
     def clean(self, pipeline: str, row: int) -> Picture | None:
         """A clean image by its place."""

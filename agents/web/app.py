@@ -1,6 +1,7 @@
 """The page's addresses: who asks, may they, and which view answers. Each handler is a plain function run in a thread of its own.
 
     /  overview        /questions  all that is open      /question/NAME  label or decide      /incidents, /incident/NAME  the story
+    /map  latents in a plane
     /live  events      /image/SEQ?question=NAME          POST /press, /decide, /undo          /enter?token=...  the way in
 """
 
@@ -22,6 +23,7 @@ from agents.reception import Images, Reception, ReceptionError
 from agents.web.access import Access, AccessError, Session
 from agents.web.beside import Beside
 from agents.web.live import Live
+from agents.web.map import MapPages, numbers
 from agents.web.png import png
 from agents.web.seats import Seat, Seats
 from agents.web.timeline import as_json
@@ -68,6 +70,7 @@ class Site:
         self.beside = Beside()
         self.views, self.seats = Views(reception, self.beside), Seats(reception)
         self.live = Live(reception.board, self.views.frames, beat=self.seats.sweep)
+        self.map = MapPages(self.views)
         self._albums: dict[str, Images] = {}
         known, post = self._known, ["POST"]
         self.app = Starlette(
@@ -80,6 +83,8 @@ class Site:
                 Route("/incident/{name}/report.html", known(self._report)), Route("/incident/{name}/story.json", known(self._json)),
                 Route("/incident/{name}/image/{seq:int}", known(self._kept_image)), Route("/status.json", known(self._status)),
                 Route("/incident/{name}/filtered/{seq:int}", known(self._filtered_image)), Route("/clean/{row:int}", known(self._clean_image)),
+                Route("/map", known(self._map)), Route("/map.json", known(self._map_points)), Route("/map/image/{seq:int}", known(self._map_image)),
+                Route("/map/look", known(self._map_look)), Route("/map/first", known(self._map_first), methods=post),
                 Route("/live", self._stream), Route("/enter", self._enter, methods=["GET", "POST"]), Route("/static/{name}", self._asset),
             ],
             exception_handlers={HTTPException: self._missing, AccessError: self._refused, ReceptionError: self._refused},
@@ -240,6 +245,26 @@ class Site:
         gallery, row = self.reception_of(visit).gallery, visit.request.path_params["row"]
         image = gallery.clean(visit.request.query_params.get("of", ""), row) if gallery else None
         return _picture(None if image is None else png(image, THUMB))
+
+    # --- the map ---
+
+    def _map(self, visit: Visit) -> Response:
+        return self._page("map.html", visit, **self.map.page(self.reception_of(visit)))
+
+    def _map_points(self, visit: Visit) -> Response:
+        return self.map.points(self.reception_of(visit))
+
+    def _map_image(self, visit: Visit) -> Response:
+        return _picture(self.map.image(self.reception_of(visit), visit.request.path_params["seq"]))
+
+    def _map_look(self, visit: Visit) -> Response:
+        seqs, session = numbers(visit.request.query_params.get("seqs", "")), visit.session
+        return self.map.look(self.reception_of(visit), seqs, session.secret, may_answer=session.may_answer)
+
+    def _map_first(self, visit: Visit) -> Response:
+        view, session = self._asked(visit, visit.form.get("question", "")), visit.session
+        self.seats.seat(session.key, session.name, view).prefer(numbers(visit.form.get("seqs", "")))
+        return _go(_address(view), visit)
 
     # --- what several of them need ---
 
