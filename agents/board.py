@@ -10,7 +10,7 @@ import msgspec
 
 from agents.messages import (
     AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, HandOverRecords, IncidentClosed,
-    IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, SecondOpinion, Tick, WindowObserved,
+    IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, RemedyPrepared, SecondOpinion, Tick, WindowObserved,
 )
 from agents.story import QUIET, line
 
@@ -110,6 +110,7 @@ class Board:
         self._past: dict[str, QuestionView] = {}
         self._incidents: dict[str, IncidentView] = {}
         self._live: PipelineLive | None = None
+        self._prepared: dict[str, dict[str, str]] = {}  # incident -> pipeline -> the remedy that made it
         self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
         self._every = 1
         self._compared, self._agreed = 0, 0
@@ -176,6 +177,8 @@ class Board:
                 view_of.outcome, view_of.reason = message.outcome, message.reason
             case DeployPipeline():  # the planner has taken up what caused it
                 self._settle(message.cause)
+            case RemedyPrepared():
+                self._prepared.setdefault(message.incident, {})[message.pipeline] = message.remedy
             case PipelineLive():
                 self._live = message
                 self._marks.append(Mark(message.since, "live", message.pipeline))
@@ -215,6 +218,21 @@ class Board:
         """An incident by name."""
         with self._changed:
             return self._incidents.get(name)
+
+    def live(self) -> str:
+        """Name of the pipeline that answers; empty before there is one."""
+        with self._changed:
+            return self._live.pipeline if self._live else ""
+
+    def prepared(self, incident: str) -> dict[str, str]:
+        """The pipelines that were prepared for an incident, each with the remedy that made it."""
+        with self._changed:
+            return dict(self._prepared.get(incident, {}))
+
+    def newest_incident(self) -> str:
+        """Name of the incident that was opened last; empty where there was none."""
+        with self._changed:
+            return next(reversed(self._incidents), "")
 
     def open_incidents(self) -> list[str]:
         """Names of incidents that have not come to rest."""

@@ -10,6 +10,7 @@ import msgspec
 from agents.doors.analysis import Analysis
 from agents.doors.deployer import Deployer
 from agents.doors.evidence import Evidence
+from agents.doors.gallery import Gallery
 from agents.doors.labels import LabelDoor
 from agents.doors.likeness import Likenesses
 from agents.doors.log import LogDoor
@@ -54,6 +55,7 @@ class System:
         self.ledger = ledger or Ledger.in_folder(state.folder, clock=clock)
         self._inference = inference
         self.evidence = Evidence(state)
+        self.gallery = Gallery(self.shelf, dataset, root)
         likenesses = Likenesses(state.folder / LIKENESS, dataset, root)
         analysis = Analysis(inference, self.shelf, self.evidence, likenesses, wait, least=policy.detection.least)
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)

@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
+FIT_SAMPLES = 2000
+"""Training images whose features are kept at most."""
+
 SMALLEST_PART = 10
 """Fewest records in a part; below this neither a distance nor a p-value means anything."""
 
@@ -269,6 +272,15 @@ class Reference:
     @cached_property
     def _latent_scale(self) -> tuple[Floats, Floats]:
         return _scale(self.fit_latent)
+
+
+def drawn(draw: np.random.Generator, count: int, most: int) -> NDArray[np.int64]:
+    """Which of `count` images stand in a part of a reference, in order: at most `most`. The fit part is drawn first, by `default_rng(seed)`.
+
+    >>> drawn(np.random.default_rng(0), 5, 3), drawn(np.random.default_rng(0), 2, 3)
+    (array([1, 2, 3]), array([0, 1]))
+    """
+    return np.sort(draw.permutation(count)[:most]).astype(np.int64)
 
 
 def _scale(values: Singles) -> tuple[Floats, Floats]:

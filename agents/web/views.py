@@ -18,6 +18,7 @@ from agents.reports.account import of_incident
 from agents.reports.page import render
 from agents.screens import clock, purpose
 from agents.web.access import Session
+from agents.web.beside import Beside, called
 from agents.web.live import Frames, event
 from agents.web.plot import draw
 from agents.web.seats import Seat
@@ -57,6 +58,7 @@ def _engine() -> jinja2.Environment:
     )  # fmt: skip
     versions = {name: hashlib.blake2s(asset.body, digest_size=6).hexdigest() for name, asset in assets().items()}
     engine.globals["asset"] = lambda name: f"/static/{name}?{versions[name]}"
+    engine.filters["called"] = called
     engine.filters |= {"clock": clock, "day": lambda utc: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(utc)), "purpose": purpose}
     return engine
 
@@ -64,8 +66,8 @@ def _engine() -> jinja2.Environment:
 class Views:
     """Renders. Everything that people wrote is escaped by the template engine."""
 
-    def __init__(self, reception: Reception) -> None:
-        self._reception = reception
+    def __init__(self, reception: Reception, beside: Beside) -> None:
+        self._reception, self._beside = reception, beside
         self.assets, self._engine = assets(), _engine()
 
     def page(self, template: str, visitor: Session | None, notice: str = "", **fields: Any) -> str:
@@ -121,6 +123,7 @@ class Views:
             "question": question, "seat": seat, "labelling": labelling, "session": session, "item": item, "number": number, "total": total,
             "missing": missing, "kept": item in images, "next_items": following[:2], "words": WORDS, "next_question": others[0] if others else None,
             "row": self._row(images.get(item)) if item is not None else None,
+            "around": self._beside.of(self._reception, question.incident, item, images[item]) if item is not None and item in images else None,
             "by_class": {name: key for key, name in labelling.keys.items()},
         }
 
@@ -135,7 +138,8 @@ class Views:
         made = next((one for one in messages if isinstance(one, ChoiceMade) and one.question == view.question), None)
         return {
             "question": view, "rows": newest_table(messages, view), "headings": HEADINGS, "closed": self._reception.board.closed(view.question),
-            "made": made, "others": [name for name in view.options if name not in ("approve", "decline")],
+            "made": made, "strips": self._beside.strips(self._reception, view.incident, messages),
+            "others": [name for name in view.options if name not in ("approve", "decline")],
         }
 
     # --- incidents ---
