@@ -25,7 +25,7 @@ from agents.messages import (
 from agents.numbering import Numbering
 from agents.panel import Alarm, Makers, Panel, remedies_for
 from agents.policy import Policy
-from models.detectors.end import DriftEnd
+from models.detectors.end import DriftEnd, Share, rate_of_the_end
 from models.detectors.monitor import Monitor
 from models.estimators.betting import BettingInterval
 
@@ -194,9 +194,8 @@ class Checker(Agent):
         return [self.say(DriftEnded, window, pipeline=self.pipeline, at=window.last, incident="")]
 
     def _rate_of_the_end(self, live: PipelineLive) -> float:
-        """The share of routed records when just so few are drifted that the drift counts as over: gates take some clean ones, too."""
-        least = self.policy.detection.ended_below
-        return min(0.99, live.routed_clean + least * max(live.routed_drift - live.routed_clean, least))
+        clean = Share(live.routed_clean, live.routed_clean_most)
+        return rate_of_the_end(clean, live.routed_drift, self.policy.detection.ended_below)
 
     def _open(self, incident: str, finding: Finding | None = None) -> None:
         self._forget_incident()

@@ -17,6 +17,7 @@ from agents.messages import (
 )
 from agents.policy import Policy
 from agents.remedies import sort_out
+from models.remedies.catalogue import learns_from_labels
 
 NOTHING = "nothing"
 NEEDS_NAME = ("simulate", "filter_pairs")  # can be prepared only where the drift resembles a known corruption
@@ -199,7 +200,8 @@ class Improver(Agent):
     def _remedy(self, prepared: RemedyPrepared, audit: PairedAudit, slower: float) -> Remedy:
         gain, (low, high) = audit.gain(prepared.pipeline), audit.gain_interval(prepared.pipeline)
         assert self.harm is not None
-        teaching = 0 if prepared.remedy in ("recalibrate", "filter_pairs", "reuse") else len(self.harm.teaching)
+        taught = prepared.remedy != "reuse" and learns_from_labels(prepared.remedy)
+        teaching = len(self.harm.teaching) if taught else 0
         name = f"reuse {prepared.pipeline}" if prepared.remedy == "reuse" else prepared.remedy  # several may be used again
         now_low, now_high = self.harm.interval
         return Remedy(

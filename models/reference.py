@@ -203,6 +203,11 @@ class Reference:
         save_npz(path, arrays)
 
     @property
+    def held_out(self) -> slice:
+        """Rows of the calibration part that no gate is fitted on, so that they tell of its errors: the second half."""
+        return slice(len(self.calibration_early) // 2, None)
+
+    @property
     def components(self) -> tuple[Component, ...]:
         """All known populations, clean data first."""
         clean = Component("clean", self.fit_early, self.fit_latent, self.calibration_early, self.calibration_latent)
