@@ -41,11 +41,13 @@ COMMANDS = {
     "choose": Command("choose OPTION", "another of the options that `questions` lists"),
     "labels": Command("labels FILE", "hand in true labels that have come late: a CSV file with record,label and attributes, if any"),
     "undo": Command("undo", "bring back the pipeline that was live before"),
+    "pause": Command("pause [WHY]", "hold remedies: nothing new is prepared, deployed or asked; drift is looked for, open questions stay"),
+    "resume": Command("resume", "let remedies go on with what was held back"),
     "help": Command("help", "this list"),
     "quit": Command("quit", "detach (so does Ctrl-D); the cluster and its questions go on"),
 }
 LIVE = Command("live DEPLOYMENT [--at TIME]", "what was live then, and why; from the record, so no cluster need run")
-JSON = ("status", "incidents", "story", "questions")
+JSON = ("status", "incidents", "story", "questions", "pause", "resume")
 
 
 class Commands:
@@ -156,6 +158,22 @@ class Commands:
         if refused:
             raise CommandError(f"not undone: {refused}")
         return ["the pipeline before comes back; `status` says when it is live"]
+
+    def _pause(self, words: list[str], as_json: bool) -> list[str]:
+        if refused := self._visitor.pause(self._name, " ".join(words)):
+            raise CommandError(f"not paused: {refused}")
+        return self._paused(as_json) or ["remedies are paused: nothing new is prepared, deployed or asked until `resume`; `undo` works"]
+
+    def _resume(self, words: list[str], as_json: bool) -> list[str]:
+        _none(words, "resume")
+        if refused := self._visitor.resume(self._name):
+            raise CommandError(f"not resumed: {refused}")
+        return self._paused(as_json) or ["remedies go on"]
+
+    def _paused(self, as_json: bool) -> list[str]:
+        """For programs: how it is now."""
+        status = self._visitor.status() if as_json else {}
+        return _json({name: status[name] for name in ("paused_by", "paused_reason", "paused_at")}) if as_json else []
 
     def _labels(self, words: list[str], _json: bool) -> list[str]:
         if not words:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.board import Board
 from agents.doors.evidence import Evidence
 from agents.ledger import Ledger
-from agents.messages import AnswerOffered, JoinLabels, Message, UndoAsked
+from agents.messages import AnswerOffered, JoinLabels, Message, Paused, Resumed, UndoAsked
 from agents.story import tell
 from workflows.inference import Inference
 
@@ -100,4 +100,22 @@ class Reception:
         refused = self.outcome(asked.id, ANSWER_SECONDS)
         if refused is None:
             raise ReceptionError(f"nothing has come of it within {ANSWER_SECONDS:.0f} s; `status` says what is live")
+        return refused
+
+    def pause(self, by: str, reason: str = "", *, source: str = "console") -> str:
+        """Hold remedies: nothing new is prepared, deployed or asked. Returns why not, or nothing."""
+        if already := self.board.status().paused_by:
+            return f"they are paused already, by {already}"
+        return self._posted(Paused(id=uuid4().hex, source=source, by=by, reason=reason))
+
+    def resume(self, by: str, *, source: str = "console") -> str:
+        """Let remedies go on. Returns why not, or nothing."""
+        return self._posted(Resumed(id=uuid4().hex, source=source, by=by)) if self.board.status().paused_by else "they are not paused"
+
+    def _posted(self, message: Message) -> str:
+        """Hand a message in and wait until it is on record; returns why it was refused, or nothing."""
+        self._post(message)
+        refused = self.outcome(message.id, ANSWER_SECONDS)
+        if refused is None:
+            raise ReceptionError(f"it has not been heard within {ANSWER_SECONDS:.0f} s; `status` says how things stand")
         return refused

@@ -35,6 +35,12 @@ def clock(utc: float) -> str:
     return time.strftime("%H:%M", time.localtime(utc))
 
 
+def moment(utc: float, now: float) -> str:
+    """When something happened: the time of day here, with the day where it was not today."""
+    then, today = time.localtime(utc), time.localtime(now)
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
+
+
 def status_lines(status: Mapping[str, Any]) -> list[str]:
     """The fields of `agents.board.Status`, one a line."""
     incidents = status["incidents"]
@@ -48,8 +54,15 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         f"records      {status['cursor']} checked{share}; log evidence of drift {status['log_evidence']:.1f}",
         f"incidents    {', '.join(unsettled) + ' open' if unsettled else 'none open'}, {closed}",
         f"questions    {', '.join(status['questions']) or 'none open'}",
+        *([f"remedies     {paused(status)}"] if status["paused_by"] else []),
         *([f"people       {agreement(status['compared'], status['agreed'])}"] if status["compared"] else []),
     ]
+
+
+def paused(status: Mapping[str, Any]) -> str:
+    """Who has paused remedies, since when and why."""
+    why = f" ({status['paused_reason']})" if status["paused_reason"] else ""
+    return f"PAUSED by {status['paused_by']} since {clock(status['paused_at'])}{why}; nothing new is prepared, deployed or asked until `resume`"
 
 
 def agreement(compared: int, agreed: int) -> str:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from agents.messages import JoinLabels, UndoAsked
+from agents.messages import JoinLabels, Paused, Resumed, UndoAsked
 from agents.commands import COMMANDS, CommandError, Commands
 from agents.console import app, converse
 from agents.state import State
@@ -95,9 +95,28 @@ def test_an_undo_that_is_refused_says_why(office, commands):
 
 def test_every_command_that_is_listed_can_be_run(office, commands):
     office.ask_labels()
-    for verb in set(COMMANDS) - {"label", "labels", "ask", "show", "approve", "decline", "choose"}:
+    for verb in [one for one in COMMANDS if one not in {"label", "labels", "ask", "show", "approve", "decline", "choose"}]:
         assert isinstance(commands.run(verb), list)
     assert len(commands.run("show 12")) >= 14
+
+
+def test_remedies_are_paused_with_who_and_why_and_resumed(office, commands):
+    assert "until `resume`" in commands.run("pause the line is being rebuilt")[0]
+    status = "\n".join(commands.run("status"))
+    assert "PAUSED by ana" in status and "(the line is being rebuilt)" in status
+    told = [message for message in office.messages if isinstance(message, Paused | Resumed)]
+    assert [(one.by, getattr(one, "reason", "")) for one in told] == [("ana", "the line is being rebuilt")]
+    with pytest.raises(CommandError, match="not paused: they are paused already, by ana"):
+        commands.run("pause")
+    assert commands.run("resume") == ["remedies go on"] and "PAUSED" not in "\n".join(commands.run("status"))
+    with pytest.raises(CommandError, match="not resumed: they are not paused"):
+        commands.run("resume")
+
+
+def test_a_program_pauses_and_is_told_how_it_is_now(office):
+    told = json.loads(call(office, "pause", "--json").stdout)
+    assert (told["paused_by"], told["paused_reason"]) == ("ana", "") and told["paused_at"] > 0
+    assert json.loads(call(office, "resume", "--json").stdout)["paused_by"] == ""
 
 
 def test_one_command_on_the_command_line(office):
