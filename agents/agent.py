@@ -46,6 +46,11 @@ class Agent:
             self.story.append(f"{type(message).__name__} {message.id} from {message.source}")
         return answer
 
+    def at(self) -> str:
+        """What it is at, for people: its state, and how much waits while remedies are paused."""
+        state, held = getattr(self, "state", ""), len(self.pause.held)  # an agent of others may not have set one
+        return f"{state}, holds {held} until resumed" if held else state
+
     def handle(self, message: Message) -> list[Message]:
         """What to say to `message`. Raises `IllegalMessageError` when the state does not accept it."""
         raise IllegalMessageError(self.name, self.state, message, self.story)

@@ -119,6 +119,7 @@ class Board:
         self._every = 1
         self._compared, self._agreed = 0, 0
         self._paused: Paused | None = None
+        self.policy: dict[str, Any] = {}  # the rules in force, as `PolicySet` has them; replaced as a whole
         self._points: list[tuple[int, float]] = []
         self._marks: deque[Mark] = deque(maxlen=TRACE)
         self.changes = 0  # grows with every message that may change what people see
@@ -198,6 +199,7 @@ class Board:
                 self._points.clear()
                 self._marks.clear()
             case PolicySet():  # as `EDetector.log_threshold`
+                self.policy = message.policy
                 self._alarm_line = math.log1p(message.policy.get("detection", {}).get("run_length", 0.0))
 
     def _settle(self, cause: str, refused: str = "") -> None:

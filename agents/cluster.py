@@ -145,7 +145,9 @@ class Cluster:
             thread.start()
             cleanup.callback(thread.join, 30.0)
         cleanup.callback(stop.set)
-        self.reception = Reception(self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features)
+        self.reception = Reception(
+            self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features, self.switchboard.seats
+        )
         desk = FrontDesk(self.reception, state, self.endpoint.url)
         cleanup.callback(desk.close)
         _say(f"inference answers at {self.endpoint.url}; attach a console with `python -m agents.console --state {state.folder}`")

@@ -9,11 +9,17 @@ import numpy as np
 
 from agents.board import QuestionView
 from agents.reception import ANSWER_SECONDS, Reception, ReceptionError
+from agents.roll import Seat
+from agents.rules import Rule
 from agents.state import FrontDoor, State
 from workflows.serving.wire import KeyPair, WireClient, WireServer
 
 
 V = TypeVar("V")
+
+COMMANDS = (
+    "status", "questions", "events", "images", "story", "answer", "undo", "labels", "rules", "seats", "pause", "resume",
+)  # fmt: skip
 
 
 class FrontDesk:
@@ -44,6 +50,10 @@ class FrontDesk:
                 return reception.story(str(payload.get("incident", "")))
             case "answer":
                 return reception.answer(str(payload["question"]), str(payload["answer"]), str(payload["by"]), int(payload.get("seq", 0)))
+            case "rules":
+                return reception.rules()
+            case "seats":
+                return reception.seats()
             case "pause":
                 return reception.pause(str(payload["by"]), str(payload.get("reason", "")))
             case "resume":
@@ -53,7 +63,7 @@ class FrontDesk:
             case "labels":
                 slices = {str(name): _by_record(values, str) for name, values in payload["slices"].items()}
                 return reception.labels(_by_record(payload["labels"], int), slices)
-        raise ReceptionError(f"no command {command!r}; there are status, questions, events, images, story, answer, undo, labels, pause, resume")
+        raise ReceptionError(f"no command {command!r}; there are {', '.join(COMMANDS)}")
 
     def _images(self, seqs: list[int]) -> dict[str, Any]:
         found = self._reception.images(seqs)
@@ -102,6 +112,14 @@ class Visitor:
     def undo(self, by: str) -> str:
         """Ask for the pipeline before the live one; returns why that was refused, or nothing."""
         return str(self._wire.call("undo", by=by))
+
+    def rules(self) -> list[Rule]:
+        """The policy in force."""
+        return msgspec.convert(self._wire.call("rules"), list[Rule])
+
+    def seats(self) -> list[Seat]:
+        """Every agent, with what it is at."""
+        return msgspec.convert(self._wire.call("seats"), list[Seat], strict=False)
 
     def pause(self, by: str, reason: str = "") -> str:
         """Hold remedies; returns why not, or nothing."""

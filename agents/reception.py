@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,9 @@ from agents.board import Board
 from agents.doors.evidence import Evidence
 from agents.ledger import Ledger
 from agents.messages import AnswerOffered, JoinLabels, Message, Paused, Resumed, UndoAsked
+from agents.policy import Policy
+from agents.roll import Seat
+from agents.rules import Rule, in_force
 from agents.story import tell
 from workflows.inference import Inference
 
@@ -27,14 +31,15 @@ class ReceptionError(Exception):
 class Reception:
     """One deployment's board, ledger, images and letter box. Safe to use from several threads.
 
-    `post` hands a message to the switchboard; `features` names the columns, where rows of a table are answered in place of images.
+    `post` hands a message to the switchboard; `features` names the columns, where rows of a table are answered in place of images;
+    `seats` tells what each agent is at.
     """
 
     def __init__(
         self, board: Board, ledger: Ledger, inference: Inference, evidence: Evidence, post: Callable[[Message], None],
-        features: tuple[str, ...] = (),
+        features: tuple[str, ...] = (), seats: Callable[[], list[Seat]] = list,
     ) -> None:
-        self.board, self.features = board, features
+        self.board, self.features, self.seats = board, features, seats
         self._ledger, self._inference, self._evidence, self._post = ledger, inference, evidence, post
 
     def messages(self, incident: str = "") -> list[Message]:
@@ -101,6 +106,12 @@ class Reception:
         if refused is None:
             raise ReceptionError(f"nothing has come of it within {ANSWER_SECONDS:.0f} s; `status` says what is live")
         return refused
+
+    def rules(self) -> list[Rule]:
+        """The policy in force. Raises `ReceptionError` before one is on record."""
+        if not self.board.policy:
+            raise ReceptionError("no policy is on record yet; the cluster is starting")
+        return in_force(self.board.policy, msgspec.to_builtins(Policy()))
 
     def pause(self, by: str, reason: str = "", *, source: str = "console") -> str:
         """Hold remedies: nothing new is prepared, deployed or asked. Returns why not, or nothing."""

@@ -14,6 +14,7 @@ from rich.text import Text
 from agents.board import QuestionView
 from agents.labelling import ChoiceSession, LabellingSession
 from agents.pictures import Drawing, picture, row_table
+from agents.roll import Seat
 from agents.story import INDENT
 
 SENTENCE = " " * 24  # before the sentences of a story stand its seconds and who says so
@@ -84,6 +85,20 @@ def incident_lines(incidents: Sequence[Mapping[str, Any]]) -> list[str]:
         end = f"{view['outcome']}: {view['reason']}" if view["outcome"] else "open"
         lines.append(f"{view['incident']:<16} {clock(view['opened'])}  records since {view['onset']}, {view['pipeline']}  {end}")
     return lines or ["no incident yet"]
+
+
+def seat_lines(seats: Sequence[Seat]) -> list[str]:
+    """Two lines an agent, and one more for what it could not handle."""
+    lines: list[str] = []
+    for seat in seats:
+        lines.append(f"{seat.agent:<12} {seat.state}")
+        heard, said = (f"{kind} at {time.strftime('%H:%M:%S', time.localtime(at))} ({count:,})" if kind else "nothing" for kind, at, count in (
+            (seat.heard, seat.heard_at, seat.heard_count), (seat.said, seat.said_at, seat.said_count),
+        ))
+        lines.append(f"{'':<12} heard {heard}; said {said}")
+        if seat.failed:
+            lines.append(f"{'':<12} FAILED {seat.failed} {'time' if seat.failed == 1 else 'times'}, last {seat.failure}")
+    return [*lines, "last message and (how many), since the start of the cluster"] if lines else ["no agent"]
 
 
 def question_lines(questions: Sequence[QuestionView]) -> list[str]:
