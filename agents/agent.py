@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
 from agents.messages import AgentFailed, Message, derived_id
+from agents.pause import Pause
 
 M = TypeVar("M", bound=Message)
 
@@ -36,17 +37,27 @@ class Agent:
     def __init__(self, deployment: str) -> None:
         self.deployment = deployment
         self.story: deque[str] = deque(maxlen=40)
+        self.pause = Pause()
 
     def receive(self, message: Message) -> list[Message]:
-        """Handle one message and note it in the story."""
-        answer = self.handle(message)
+        """Handle one message and note it in the story. While remedies are paused, what `agents.pause` names is held back."""
+        answer = self.pause.let_through(message, self.handle(message), self.holds)
         if not message.transient:
             self.story.append(f"{type(message).__name__} {message.id} from {message.source}")
         return answer
 
+    def at(self) -> str:
+        """What it is at, for people: its state, and how much waits while remedies are paused."""
+        state, held = getattr(self, "state", ""), len(self.pause.held)  # an agent of others may not have set one
+        return f"{state}, holds {held} until resumed" if held else state
+
     def handle(self, message: Message) -> list[Message]:
         """What to say to `message`. Raises `IllegalMessageError` when the state does not accept it."""
         raise IllegalMessageError(self.name, self.state, message, self.story)
+
+    def holds(self, message: Message) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether an own word waits while remedies are paused, too, beside those of the types in `agents.pause.HELD`."""
+        return False
 
     def recall(self, message: Message) -> None:
         """Take back an own word that followed from transient messages; called only by `restore`."""

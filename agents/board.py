@@ -10,7 +10,8 @@ import msgspec
 
 from agents.messages import (
     AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, HandOverRecords, IncidentClosed,
-    IncidentOpened, LabelGiven, LogBegun, Message, PipelineLive, PolicySet, QuestionClosed, RemedyPrepared, SecondOpinion, Tick, WindowObserved,
+    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, RemedyPrepared, Resumed, SecondOpinion,
+    Tick, WindowObserved,
 )
 from agents.story import QUIET, line
 
@@ -66,7 +67,8 @@ class Status(msgspec.Struct):
     """The state of a deployment at a glance.
 
     `alarm_line`: the log evidence at which an incident opens; 0 before a policy is known. `every`: of so many records one is looked at.
-    `compared`: images that two people have named; on `agreed` of them they agree.
+    `compared`: images that two people have named; on `agreed` of them they agree. `paused_by`: who has paused remedies, for `paused_reason`,
+    since `paused_at` (UTC seconds); empty while they go on.
     """
 
     deployment: str
@@ -85,6 +87,9 @@ class Status(msgspec.Struct):
     every: int = 1
     compared: int = 0
     agreed: int = 0
+    paused_by: str = ""
+    paused_reason: str = ""
+    paused_at: float = 0.0
 
 
 class Board:
@@ -114,10 +119,12 @@ class Board:
         self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
         self._every = 1
         self._compared, self._agreed = 0, 0
+        self._paused: Paused | None = None
+        self.policy: dict[str, Any] = {}  # the rules in force, as `PolicySet` has them; replaced as a whole
         self._points: list[tuple[int, float]] = []
         self._marks: deque[Mark] = deque(maxlen=TRACE)
         self.changes = 0  # grows with every message that may change what people see
-        self._events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
+        self._events: deque[tuple[int, float, str]] = deque(maxlen=EVENTS)
         self._news: deque[tuple[float, str]] = deque(maxlen=NEWS)
         self._number = 0
         self._outcomes: dict[str, str] = {}  # id of an offered answer -> why it was refused, or nothing
@@ -131,7 +138,7 @@ class Board:
             self._fold(message)
             if not message.transient and (text := line(message)):
                 self._number += 1
-                self._events.append((self._number, text))
+                self._events.append((self._number, message.time, text))
                 if not isinstance(message, QUIET):
                     self._news.append((message.time, text))
             if not isinstance(message, Tick | HandOverRecords | WindowObserved):
@@ -179,6 +186,9 @@ class Board:
                 self._settle(message.cause)
             case RemedyPrepared():
                 self._prepared.setdefault(message.incident, {})[message.pipeline] = message.remedy
+            case Paused() | Resumed():
+                self._paused = message if isinstance(message, Paused) else None
+                self._settle(message.id)
             case PipelineLive():
                 self._live = message
                 self._marks.append(Mark(message.since, "live", message.pipeline))
@@ -192,6 +202,7 @@ class Board:
                 self._points.clear()
                 self._marks.clear()
             case PolicySet():  # as `EDetector.log_threshold`
+                self.policy = message.policy
                 self._alarm_line = math.log1p(message.policy.get("detection", {}).get("run_length", 0.0))
 
     def _settle(self, cause: str, refused: str = "") -> None:
@@ -252,7 +263,8 @@ class Board:
                 reason=reason, cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,
-                every=self._every, compared=self._compared, agreed=self._agreed,
+                every=self._every, compared=self._compared, agreed=self._agreed, paused_by=self._paused.by if self._paused else "",
+                paused_reason=self._paused.reason if self._paused else "", paused_at=self._paused.time if self._paused else 0.0,
             )
 
     def trace(self) -> Trace:
@@ -260,8 +272,8 @@ class Board:
         with self._changed:
             return Trace(tuple(self._points), tuple(self._marks))
 
-    def events(self, after: int) -> list[tuple[int, str]]:
-        """Numbered lines of what happened after event `after`."""
+    def events(self, after: int) -> list[tuple[int, float, str]]:
+        """What happened after event `after`: number, time (UTC seconds) and line of each."""
         with self._changed:
             return [event for event in self._events if event[0] > after]
 

@@ -19,8 +19,8 @@ from scipy.stats import binom
 from agents.agent import Agent
 from agents.messages import (
     AdoptChange, AgentFailed, AnalyseWindow, AskLabels, ChangeAdopted, CloseQuestion, DriftEnded, EvidenceSaved, EvidenceUpdated,
-    Finding, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, NoteMade, PipelineLive, QuestionClosed,
-    RecordsLabelled, RequestExpired, RequestFailed, WindowAnalysed, WindowObserved,
+    Finding, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, NoteMade, Paused, PipelineLive,
+    QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
 )
 from agents.numbering import Numbering
 from agents.panel import Alarm, Makers, Panel, remedies_for
@@ -44,7 +44,7 @@ class Checker(Agent):
     name = "checker"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, ChangeAdopted, LogBegun, WindowObserved, RecordsLabelled, WindowAnalysed, LabelGiven, QuestionClosed, IncidentClosed,
-        AgentFailed, RequestFailed, RequestExpired,
+        AgentFailed, RequestFailed, RequestExpired, Paused, Resumed,
     )
 
     def __init__(

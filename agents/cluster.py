@@ -172,7 +172,8 @@ class Cluster:
             cleanup.callback(thread.join, 30.0)
         cleanup.callback(stop.set)
         self.reception = Reception(
-            self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features, self.system.gallery
+            self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features, self.system.gallery,
+            self.switchboard.seats,
         )
         desk = FrontDesk(self.reception, state, self.endpoint.url)
         cleanup.callback(desk.close)

@@ -12,7 +12,8 @@ from agents.board import QuestionView
 from agents.front_desk import Visitor
 from agents.late import LabelFileError, read_labels
 from agents.pictures import drawing_for, picture, row_table
-from agents.screens import incident_lines, question_lines, status_lines
+from agents.rules import of_section, rule_lines
+from agents.screens import incident_lines, question_lines, seat_lines, status_lines
 
 LABELLING = ("label", "ask")
 
@@ -41,11 +42,15 @@ COMMANDS = {
     "choose": Command("choose OPTION", "another of the options that `questions` lists"),
     "labels": Command("labels FILE", "hand in true labels that have come late: a CSV file with record,label and attributes, if any"),
     "undo": Command("undo", "bring back the pipeline that was live before"),
+    "policy": Command("policy [SECTION]", "the rules in force; those that differ from the defaults are marked *"),
+    "agents": Command("agents", "what each agent is at, what it heard and said last, what it could not handle"),
+    "pause": Command("pause [WHY]", "hold remedies: nothing new is prepared, deployed or asked; drift is looked for, open questions stay"),
+    "resume": Command("resume", "let remedies go on with what was held back"),
     "help": Command("help", "this list"),
     "quit": Command("quit", "detach (so does Ctrl-D); the cluster and its questions go on"),
 }
 LIVE = Command("live DEPLOYMENT [--at TIME]", "what was live then, and why; from the record, so no cluster need run")
-JSON = ("status", "incidents", "story", "questions")
+JSON = ("status", "incidents", "story", "questions", "policy", "agents", "pause", "resume")
 
 
 class Commands:
@@ -156,6 +161,37 @@ class Commands:
         if refused:
             raise CommandError(f"not undone: {refused}")
         return ["the pipeline before comes back; `status` says when it is live"]
+
+    def _policy(self, words: list[str], as_json: bool) -> list[str]:
+        if len(words) > 1:
+            raise CommandError(_usage("policy"))
+        rules = self._visitor.rules()
+        try:
+            rules = of_section(rules, words[0].strip("[]")) if words else rules
+        except KeyError as error:
+            raise CommandError(str(error.args[0])) from None
+        return _json(rules) if as_json else rule_lines(rules)
+
+    def _agents(self, words: list[str], as_json: bool) -> list[str]:
+        _none(words, "agents")
+        seats = self._visitor.seats()
+        return _json(seats) if as_json else seat_lines(seats)
+
+    def _pause(self, words: list[str], as_json: bool) -> list[str]:
+        if refused := self._visitor.pause(self._name, " ".join(words)):
+            raise CommandError(f"not paused: {refused}")
+        return self._paused(as_json) or ["remedies are paused: nothing new is prepared, deployed or asked until `resume`; `undo` works"]
+
+    def _resume(self, words: list[str], as_json: bool) -> list[str]:
+        _none(words, "resume")
+        if refused := self._visitor.resume(self._name):
+            raise CommandError(f"not resumed: {refused}")
+        return self._paused(as_json) or ["remedies go on"]
+
+    def _paused(self, as_json: bool) -> list[str]:
+        """For programs: how it is now."""
+        status = self._visitor.status() if as_json else {}
+        return _json({name: status[name] for name in ("paused_by", "paused_reason", "paused_at")}) if as_json else []
 
     def _labels(self, words: list[str], _json: bool) -> list[str]:
         if not words:

@@ -9,11 +9,17 @@ import numpy as np
 
 from agents.board import QuestionView
 from agents.reception import ANSWER_SECONDS, Reception, ReceptionError
+from agents.roll import Seat
+from agents.rules import Rule
 from agents.state import FrontDoor, State
 from workflows.serving.wire import KeyPair, WireClient, WireServer
 
 
 V = TypeVar("V")
+
+COMMANDS = (
+    "status", "questions", "events", "images", "story", "answer", "undo", "labels", "rules", "seats", "pause", "resume",
+)  # fmt: skip
 
 
 class FrontDesk:
@@ -44,12 +50,20 @@ class FrontDesk:
                 return reception.story(str(payload.get("incident", "")))
             case "answer":
                 return reception.answer(str(payload["question"]), str(payload["answer"]), str(payload["by"]), int(payload.get("seq", 0)))
+            case "rules":
+                return reception.rules()
+            case "seats":
+                return reception.seats()
+            case "pause":
+                return reception.pause(str(payload["by"]), str(payload.get("reason", "")))
+            case "resume":
+                return reception.resume(str(payload["by"]))
             case "undo":
                 return reception.undo(str(payload["by"]))
             case "labels":
                 slices = {str(name): _by_record(values, str) for name, values in payload["slices"].items()}
                 return reception.labels(_by_record(payload["labels"], int), slices)
-        raise ReceptionError(f"no command {command!r}; there are status, questions, events, images, story, answer, undo, labels")
+        raise ReceptionError(f"no command {command!r}; there are {', '.join(COMMANDS)}")
 
     def _images(self, seqs: list[int]) -> dict[str, Any]:
         found = self._reception.images(seqs)
@@ -77,9 +91,9 @@ class Visitor:
         """Open questions as `agents.board.QuestionView`."""
         return msgspec.convert(self._wire.call("questions"), list[QuestionView], strict=False)
 
-    def events(self, after: int) -> list[tuple[int, str]]:
-        """Numbered lines of what happened after event `after`."""
-        return [(int(number), str(text)) for number, text in self._wire.call("events", after=after)]
+    def events(self, after: int) -> list[tuple[int, float, str]]:
+        """What happened after event `after`: number, time (UTC seconds) and line of each."""
+        return [(int(number), float(at), str(text)) for number, at, text in self._wire.call("events", after=after)]
 
     def images(self, seqs: "list[int]") -> dict[int, np.ndarray[Any, np.dtype[Any]]]:
         """Images uint8 [h, w] or [h, w, 3], or rows float32 [features], by sequence number, as far as they are still kept."""
@@ -98,6 +112,22 @@ class Visitor:
     def undo(self, by: str) -> str:
         """Ask for the pipeline before the live one; returns why that was refused, or nothing."""
         return str(self._wire.call("undo", by=by))
+
+    def rules(self) -> list[Rule]:
+        """The policy in force."""
+        return msgspec.convert(self._wire.call("rules"), list[Rule])
+
+    def seats(self) -> list[Seat]:
+        """Every agent, with what it is at."""
+        return msgspec.convert(self._wire.call("seats"), list[Seat], strict=False)
+
+    def pause(self, by: str, reason: str = "") -> str:
+        """Hold remedies; returns why not, or nothing."""
+        return str(self._wire.call("pause", by=by, reason=reason))
+
+    def resume(self, by: str) -> str:
+        """Let remedies go on; returns why not, or nothing."""
+        return str(self._wire.call("resume", by=by))
 
     def labels(self, labels: dict[int, int], slices: dict[str, dict[int, str]]) -> None:
         """Hand in true labels that have come late, by record, and by attribute the slices that the records belong to."""

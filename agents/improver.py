@@ -12,8 +12,8 @@ import msgspec
 from agents.agent import Agent
 from agents.audit import PairedAudit
 from agents.messages import (
-    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, LogBegun, Message, PipelineLive, PrepareRemedy,
-    QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed,
+    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, LogBegun, Message, Paused, PipelineLive, PrepareRemedy,
+    QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, Resumed,
 )
 from agents.policy import Policy
 from agents.remedies import sort_out
@@ -30,7 +30,7 @@ class Improver(Agent):
     name = "improver"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, QuestionClosed, RemedyVerified, IncidentClosed, RequestFailed,
-        RequestExpired, LogBegun,
+        RequestExpired, LogBegun, Paused, Resumed,
     )
 
     def __init__(self, deployment: str, policy: Policy, impossible: Mapping[str, str] = MappingProxyType({})) -> None:

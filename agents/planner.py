@@ -17,8 +17,8 @@ from agents.audit import PairedAudit
 from agents.improver import NOTHING
 from agents.messages import (
     AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline, DriftEnded, IncidentClosed,
-    LabelGiven, LogBegun, Message, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen,
-    RemedyVerified, RequestExpired, RequestFailed, ShadowPipeline, UndoAsked,
+    LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy,
+    RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, ShadowPipeline, UndoAsked,
 )
 from agents.policy import Policy
 from models.estimators.paired import enough_evidence
@@ -53,7 +53,7 @@ class Planner(Agent):
     name = "planner"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
-        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, Paused, Resumed,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -106,6 +106,10 @@ class Planner(Agent):
             case AgentFailed(agent="checker", incident=incident) if incident:
                 return self._checker_failed(message)
         return []
+
+    def holds(self, message: Message) -> bool:
+        """While remedies are paused a chosen one does not go live; the way back, as by an undo, stays open."""
+        return isinstance(message, DeployPipeline) and self.state == "deploying" and self.choice is not None
 
     # --- choose ---
 
@@ -304,15 +308,19 @@ class Planner(Agent):
         return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
 
     def _undo_by_person(self, asked: UndoAsked) -> list[Message]:
-        busy = self.state not in ("watching", "comparing", "auditing")
+        waiting = bool(self.pause.held)  # for remedies to be resumed: nothing of it has begun
+        busy = self.state not in ("watching", "comparing", "auditing") and not waiting
         if busy or not self.previous or self.previous == self.live or self.previous in self.undone:
             reason = f"a change is under way ({self.state})" if busy else "there is no pipeline before the live one"
             if not busy and self.previous in self.undone:
                 reason = f"the one before, {self.previous}, was itself undone: it has not shown that it helps"
             return [self.say(AnswerRefused, asked, question="undo", by=asked.by, reason=reason)]
         said: list[Message] = []
-        if self.state == "auditing":
+        if self.state == "auditing" and not waiting:
             said = [self.say(CloseQuestion, asked, question=self.question, reason=f"undone by {asked.by}")]
+        if self.state not in ("watching", "comparing", "auditing"):
+            said = self._close(asked, "declined", f"undone by {asked.by} while remedies were paused")
+        self.pause.held.clear()
         if self.state != "watching":
             self.undo_reason = f"undone by {asked.by}"
         self.question = ""

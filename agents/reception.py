@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +14,10 @@ from agents.board import Board
 from agents.doors.evidence import Evidence
 from agents.doors.gallery import NEIGHBOURS, Gallery, Neighbour
 from agents.ledger import Ledger
-from agents.messages import AnswerOffered, JoinLabels, Message, UndoAsked
+from agents.messages import AnswerOffered, JoinLabels, Message, Paused, Resumed, UndoAsked
+from agents.policy import Policy
+from agents.roll import Seat
+from agents.rules import Rule, in_force
 from agents.story import tell
 from workflows.inference import Inference, Records
 
@@ -40,14 +44,14 @@ class Reception:
     """One deployment's board, ledger, images and letter box. Safe to use from several threads.
 
     `post` hands a message to the switchboard; `features` names the columns, where rows of a table are answered in place of images;
-    `gallery` has clean images, where there are any to show.
+    `gallery` has clean images, where there are any to show; `seats` tells what each agent is at.
     """
 
     def __init__(
         self, board: Board, ledger: Ledger, inference: Inference, evidence: Evidence, post: Callable[[Message], None],
-        features: tuple[str, ...] = (), gallery: Gallery | None = None,
+        features: tuple[str, ...] = (), gallery: Gallery | None = None, seats: Callable[[], list[Seat]] = list,
     ) -> None:
-        self.board, self.features, self.gallery = board, features, gallery
+        self.board, self.features, self.gallery, self.seats = board, features, gallery, seats
         self._ledger, self._inference, self._evidence, self._post = ledger, inference, evidence, post
 
     def messages(self, incident: str = "") -> list[Message]:
@@ -141,4 +145,28 @@ class Reception:
         refused = self.outcome(asked.id, ANSWER_SECONDS)
         if refused is None:
             raise ReceptionError(f"nothing has come of it within {ANSWER_SECONDS:.0f} s; `status` says what is live")
+        return refused
+
+    def rules(self) -> list[Rule]:
+        """The policy in force. Raises `ReceptionError` before one is on record."""
+        if not self.board.policy:
+            raise ReceptionError("no policy is on record yet; the cluster is starting")
+        return in_force(self.board.policy, msgspec.to_builtins(Policy()))
+
+    def pause(self, by: str, reason: str = "", *, source: str = "console") -> str:
+        """Hold remedies: nothing new is prepared, deployed or asked. Returns why not, or nothing."""
+        if already := self.board.status().paused_by:
+            return f"they are paused already, by {already}"
+        return self._posted(Paused(id=uuid4().hex, source=source, by=by, reason=reason))
+
+    def resume(self, by: str, *, source: str = "console") -> str:
+        """Let remedies go on. Returns why not, or nothing."""
+        return self._posted(Resumed(id=uuid4().hex, source=source, by=by)) if self.board.status().paused_by else "they are not paused"
+
+    def _posted(self, message: Message) -> str:
+        """Hand a message in and wait until it is on record; returns why it was refused, or nothing."""
+        self._post(message)
+        refused = self.outcome(message.id, ANSWER_SECONDS)
+        if refused is None:
+            raise ReceptionError(f"it has not been heard within {ANSWER_SECONDS:.0f} s; `status` says how things stand")
         return refused

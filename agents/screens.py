@@ -14,6 +14,7 @@ from rich.text import Text
 from agents.board import QuestionView
 from agents.labelling import ChoiceSession, LabellingSession
 from agents.pictures import Drawing, picture, row_table
+from agents.roll import Seat
 from agents.story import INDENT
 
 SENTENCE = " " * 24  # before the sentences of a story stand its seconds and who says so
@@ -35,6 +36,12 @@ def clock(utc: float) -> str:
     return time.strftime("%H:%M", time.localtime(utc))
 
 
+def moment(utc: float, now: float) -> str:
+    """When something happened: the time of day here, with the day where it was not today."""
+    then, today = time.localtime(utc), time.localtime(now)
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
+
+
 def status_lines(status: Mapping[str, Any]) -> list[str]:
     """The fields of `agents.board.Status`, one a line."""
     incidents = status["incidents"]
@@ -48,8 +55,15 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         f"records      {status['cursor']} checked{share}; log evidence of drift {status['log_evidence']:.1f}",
         f"incidents    {', '.join(unsettled) + ' open' if unsettled else 'none open'}, {closed}",
         f"questions    {', '.join(status['questions']) or 'none open'}",
+        *([f"remedies     {paused(status)}"] if status["paused_by"] else []),
         *([f"people       {agreement(status['compared'], status['agreed'])}"] if status["compared"] else []),
     ]
+
+
+def paused(status: Mapping[str, Any]) -> str:
+    """Who has paused remedies, since when and why."""
+    why = f" ({status['paused_reason']})" if status["paused_reason"] else ""
+    return f"PAUSED by {status['paused_by']} since {clock(status['paused_at'])}{why}; nothing new is prepared, deployed or asked until `resume`"
 
 
 def agreement(compared: int, agreed: int) -> str:
@@ -71,6 +85,20 @@ def incident_lines(incidents: Sequence[Mapping[str, Any]]) -> list[str]:
         end = f"{view['outcome']}: {view['reason']}" if view["outcome"] else "open"
         lines.append(f"{view['incident']:<16} {clock(view['opened'])}  records since {view['onset']}, {view['pipeline']}  {end}")
     return lines or ["no incident yet"]
+
+
+def seat_lines(seats: Sequence[Seat]) -> list[str]:
+    """Two lines an agent, and one more for what it could not handle."""
+    lines: list[str] = []
+    for seat in seats:
+        lines.append(f"{seat.agent:<12} {seat.state}")
+        heard, said = (f"{kind} at {time.strftime('%H:%M:%S', time.localtime(at))} ({count:,})" if kind else "nothing" for kind, at, count in (
+            (seat.heard, seat.heard_at, seat.heard_count), (seat.said, seat.said_at, seat.said_count),
+        ))
+        lines.append(f"{'':<12} heard {heard}; said {said}")
+        if seat.failed:
+            lines.append(f"{'':<12} FAILED {seat.failed} {'time' if seat.failed == 1 else 'times'}, last {seat.failure}")
+    return [*lines, "last message and (how many), since the start of the cluster"] if lines else ["no agent"]
 
 
 def question_lines(questions: Sequence[QuestionView]) -> list[str]:

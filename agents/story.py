@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from agents.messages import (
     AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, CompareRemedies, DeployPipeline, DriftEnded,
-    HarmAssessed, IncidentClosed, IncidentOpened, JoinLabels, LabelGiven, LogBegun, Message, MessageRefused, NoteMade, PipelineLive,
+    HarmAssessed, IncidentClosed, IncidentOpened, JoinLabels, LabelGiven, LogBegun, Message, MessageRefused, NoteMade, Paused, PipelineLive,
     PipelineShadowed, PolicySet, PrepareRemedy, QuestionClosed, RecordsLabelled, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen,
-    RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
+    RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, Resumed, SecondOpinion, UndoAsked, WindowAnalysed,
 )
 
 
@@ -94,6 +94,10 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"{message.incident} is closed, {message.outcome}: {message.reason}"
         case UndoAsked():
             return f"{message.by} asks for the pipeline before"
+        case Paused():
+            return f"{message.by} has paused remedies" + (f": {message.reason}" if message.reason else "")
+        case Resumed():
+            return f"{message.by} lets remedies go on"
         case RequestFailed():
             return f"{message.request} failed: {message.reason}"
         case RequestExpired():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from agents.agent import Agent, M
@@ -20,6 +21,7 @@ from agents.ledger import Ledger
 from agents.messages import (
     HEARTBEAT, AgentFailed, AskChoice, AskLabels, Message, MessageRefused, QuestionClosed, Request, RequestExpired, RequestFailed, Tick, derived_id,
 )
+from agents.roll import Roll, Seat
 
 if TYPE_CHECKING:
     from agents.team import Wiring
@@ -57,6 +59,7 @@ class Switchboard:
         self._stop = threading.Event()
         self._ticks = 0
         self._run = f"{clock():.6f}"
+        self._roll = Roll(list(team))
         self.counts: dict[str, int] = {}  # messages by type since the start, transient ones too
 
     def start(self) -> None:
@@ -81,6 +84,10 @@ class Switchboard:
     def post(self, message: Message) -> None:
         """Hand in a message from outside; may be called from any thread."""
         self._inbox.put(message)
+
+    def seats(self) -> list[Seat]:
+        """Every agent with what it is at, what it heard and said last, and what it could not handle."""
+        return [msgspec.structs.replace(seat, state=self._host.at(seat.agent)) for seat in self._roll.seats()]
 
     def recipients(self, message: Message) -> list[str]:
         """The agents that a message reaches: those that handle it, if the team's graph has an edge to them."""
@@ -177,7 +184,9 @@ class Switchboard:
                     message=type(message).__name__, reason=str(error),
                 )
             ]
-        self._said += self._ledger.handled(agent, message, said)
+        new = self._ledger.handled(agent, message, said)
+        self._roll.note(agent, message, new)
+        self._said += new
 
     def _await(self, request: Request) -> None:
         self._waiting[request.id] = request

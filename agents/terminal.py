@@ -31,7 +31,7 @@ from agents.gate import gate
 from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
 from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
 from agents.pictures import drawing_for
-from agents.screens import choice_screen, choice_text, label_screen, story_lines
+from agents.screens import choice_screen, choice_text, label_screen, moment, story_lines
 from agents.story import line
 from workflows.serving.wire import RemoteError, WireError
 
@@ -76,7 +76,7 @@ class Terminal:
         self._own: set[str] = set()  # events that only repeat what was answered here
         self._seen = 0
         self._begun = False
-        self._news: list[str] = []
+        self._news: list[tuple[float, str]] = []  # when it happened (UTC seconds), and what
         self.reason: str | None = None  # why the conversation is over
         self.failure: WireError | None = None  # what ended it
 
@@ -197,22 +197,21 @@ class Terminal:
         self._seen = fresh[-1][0]
         self._questions = {question.question: question for question in questions}
         self._incidents = [view["incident"] for view in status["incidents"]]
-        lines = [text for _, text in fresh]
-        self._news += lines if self._begun else lines[-BACKLOG:]
+        news = [(at, text) for _, at, text in fresh]
+        self._news += news if self._begun else news[-BACKLOG:]
         self._begun = True
-        self._tell_keys(lines)
+        self._tell_keys([text for _, text in news])
         if self._keys is None:
             await self._show_news()
 
     async def _show_news(self) -> None:
         """All news but echoes of what was just answered here. While images are labelled news waits: it would push them off the screen."""
-        lines, self._news = [text for text in self._news if text not in self._own], []
-        now = time.strftime("%H:%M:%S")
+        told, self._news = [(at, text) for at, text in self._news if text not in self._own], []
         rows = Table.grid(padding=(0, 1, 0, 0))
-        for text in lines:
-            rows.add_row(Text(now, "dim"), Text(text))
+        for at, text in told:
+            rows.add_row(Text(moment(at, time.time()), "dim"), Text(text))
         busy = self._app is not None and bool(self._prompt.default_buffer.text)
-        news: list[RenderableType] = [rows] if lines else []
+        news: list[RenderableType] = [rows] if told else []
         if busy and self._waiting() is not None:
             news.append(Text("a question is open; `label` goes there", "bold"))
         if news:

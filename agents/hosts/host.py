@@ -23,6 +23,9 @@ class Host(Protocol):
     def deliver(self, agent: str, message: Message) -> list[Message]:
         """Let `agent` handle `message`; an agent that died is restored first. Raises `AgentError` when it raises."""
 
+    def at(self, agent: str) -> str:
+        """What an agent is at (`Agent.at`), or in parentheses why that cannot be told now. Does not wait long."""
+
     def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
         """Run a job, a plain function of plain arguments, beside the agents."""
 
@@ -59,6 +62,11 @@ class LocalHost:
         except Exception as error:
             self.kill(agent)  # half a transition is worse than none: the next message finds it as its history says
             raise AgentError(f"{type(error).__name__}: {error}") from error
+
+    def at(self, agent: str) -> str:
+        """What an agent is at."""
+        found = self._agents.get(agent)
+        return found.at() if found is not None else "(not running; restored with its next message)"
 
     def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
         """Run a job."""

@@ -22,6 +22,7 @@ from agents.hosts.host import AgentError, History
 from agents.messages import Message, decode, encode
 
 CALL_SECONDS = 30.0
+LOOK_SECONDS = 1.0
 RESTORE_SECONDS = 120.0  # a process must start first
 ATTEMPTS = 5
 PIECE = 64 * 1024  # bytes; Ray copies an argument above 100 kB into its object store and out again, which costs more than the call itself
@@ -53,6 +54,10 @@ class _AgentActor:
         except Exception as error:  # noqa: BLE001 - becomes AgentError at the caller, which restores the agent
             self._agent = None
             return "error", f"{type(error).__name__}: {error}"
+
+    def at(self) -> str:
+        """What the agent is at."""
+        return self._agent.at() if self._agent is not None else "(not running; restored with its next message)"
 
     @ray.method(max_task_retries=-1)
     def pid(self) -> int:
@@ -119,6 +124,18 @@ class RayHost:
             if outcome == "error":
                 raise AgentError(said)
         raise AgentError(f"the process of the {agent} died {ATTEMPTS} times while it handled {type(message).__name__} {message.id}")
+
+    def at(self, agent: str) -> str:
+        """What an agent is at; one that is busy for longer than `LOOK_SECONDS` is said to be."""
+        actor = self._actors.get(agent)
+        if actor is None:
+            return "(stopped)"
+        try:
+            return str(ray.get(actor.at.remote(), timeout=LOOK_SECONDS))
+        except GetTimeoutError:
+            return "(busy with a message)"
+        except RayError as error:
+            return f"(its process cannot be reached: {type(error).__name__})"
 
     def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
         """Run a job as a Ray task on one core."""

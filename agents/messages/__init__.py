@@ -27,6 +27,9 @@ from agents.messages.live import (
 from agents.messages.log import (
     EvidenceSaved, EvidenceUpdated, HandOverRecords, JoinLabels, LogBegun, ReadRecords, RecordsLabelled, RecordsLost, RecordsRead, WindowObserved,
 )
+from agents.messages.pause import (
+    Paused, Resumed,
+)
 from agents.messages.questions import (
     ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, LabelGiven, QuestionClosed, SecondOpinion,
 )
@@ -72,6 +75,7 @@ __all__ = [
     "Message",
     "MessageRefused",
     "NoteMade",
+    "Paused",
     "PipelineLive",
     "PipelineShadowed",
     "PolicySet",
@@ -91,6 +95,7 @@ __all__ = [
     "Request",
     "RequestExpired",
     "RequestFailed",
+    "Resumed",
     "SecondOpinion",
     "ShadowPipeline",
     "Tick",

@@ -105,8 +105,8 @@ def test_that_only_one_record_in_so_many_is_looked_at_is_said_in_the_status_and_
 
 def test_events_are_numbered_and_heartbeats_are_none(board):
     told(board, live(), Tick(id="t"), incident_closed())
-    assert [number for number, _ in board.events(after=0)] == [1, 2]
-    assert [number for number, _ in board.events(after=1)] == [2]
+    assert [number for number, _, _ in board.events(after=0)] == [1, 2]
+    assert [number for number, _, _ in board.events(after=1)] == [2]
 
 
 def test_who_answered_learns_whether_the_answer_was_taken_and_why_not(board):
@@ -120,7 +120,7 @@ def test_how_often_two_people_agree_is_counted_and_disagreement_is_told(board):
     told(board, *bob)
     status = board.status()
     assert (status.compared, status.agreed) == (2, 1)
-    assert [text for _, text in board.events(after=0)] == ["bob and ann agree on record 1", "bob and ann disagree on record 1: the answer of ann holds"]
+    assert [text for _, _, text in board.events(after=0)] == ["bob and ann agree on record 1", "bob and ann disagree on record 1: the answer of ann holds"]
     assert [board.outcome_of(offer, timeout=0) for offer in ("offer-0", "offer-2")] == ["", ""]
 
 

@@ -12,6 +12,7 @@ from agents.messages import (
     AgentFailed,
     ChoiceMade,
     LiveRecorded,
+    Paused,
     PipelineLive,
     RecordLive,
     RequestExpired,
@@ -19,7 +20,8 @@ from agents.messages import (
     UndoAsked,
 )
 from agents.switchboard import Switchboard, answer_to
-from tests.agents.helpers import ask_labels, closed, kinds, live
+from tests.agents.helpers import ask_labels, closed, harm, kinds, live
+from tests.agents.world import Loop, World
 
 
 class Recorder(Agent):
@@ -259,3 +261,24 @@ def test_an_agent_that_was_killed_is_restored_at_its_next_message(agent):
     bench.tell(live("other"))
     assert bench.heard(agent)[: len(before)] == before
     assert "PipelineLive" in bench.heard(agent)[len(before) :]
+
+
+def test_each_agents_seat_tells_its_last_words_and_what_it_could_not_handle():
+    bench = Bench().start().tell(live(), live("bad"))
+    recorder, listener = bench.switchboard.seats()
+    assert (recorder.heard, recorder.heard_count, recorder.said, recorder.said_count) == ("LiveRecorded", 4, "RecordLive", 2)
+    assert (recorder.heard_at, recorder.failed) == (1000.0, 0)
+    assert (listener.heard, listener.said, listener.failed, listener.failure) == ("PipelineLive", "", 1, "PipelineLive: KeyError: 'bad'")
+    assert "not running" in listener.state, "it was dropped with its half-made transition"
+    bench.tell(UndoAsked(id="u", by="ann"))
+    assert bench.switchboard.seats()[1].state == ""
+
+
+def test_an_agent_that_holds_messages_says_so():
+    switchboard = Loop(World(), Ledger(clock=lambda: 1.0)).switchboard
+    for message in (Paused(id="p", source="console", by="ana"), harm()):
+        switchboard.post(message)
+        switchboard.run_until_idle()
+    states = {seat.agent: seat.state for seat in switchboard.seats()}
+    assert states["improver"] == "preparing, holds 2 until resumed"
+    assert states["desk"] == "open"

@@ -30,6 +30,7 @@ from agents.messages import (
     UndoAsked,
 )
 from agents.reception import Reception
+from agents.roll import Seat
 from agents.state import State
 from workflows.steps.window import Window
 
@@ -49,6 +50,7 @@ class Office:
         self.undoable = True
         self.ahead = 0.0  # seconds that this office's clock is ahead
         self.closed: dict[str, str] = {}
+        self.seats: list[Seat] = []
         self.messages: list[Message] = []
         self.board, self._desk, self._count, self._kept = Board("digits"), Desk("digits"), 0, False
 
@@ -56,7 +58,7 @@ class Office:
         self.state.__enter__()
         inference = SimpleNamespace(images=self._images)
         ledger = SimpleNamespace(story=lambda name: [one for one in self.messages if one.incident == name], messages=lambda: list(self.messages))
-        self.reception = Reception(self.board, ledger, inference, Evidence(self.state), self.post)
+        self.reception = Reception(self.board, ledger, inference, Evidence(self.state), self.post, seats=lambda: self.seats)
         self._front = FrontDesk(self.reception, self.state, "http://127.0.0.1:1")
         return self
 

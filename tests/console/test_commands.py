@@ -8,11 +8,13 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from agents.messages import JoinLabels, UndoAsked
+from agents.messages import JoinLabels, Paused, PolicySet, Resumed, UndoAsked
 from agents.commands import COMMANDS, CommandError, Commands
 from agents.console import app, converse
+from agents.policy import Policy
+from agents.roll import Seat
 from agents.state import State
-from workflows.serving.wire import WireError
+from workflows.serving.wire import RemoteError, WireError
 
 
 @pytest.fixture
@@ -95,9 +97,68 @@ def test_an_undo_that_is_refused_says_why(office, commands):
 
 def test_every_command_that_is_listed_can_be_run(office, commands):
     office.ask_labels()
-    for verb in set(COMMANDS) - {"label", "labels", "ask", "show", "approve", "decline", "choose"}:
+    rules_in_force(office)
+    for verb in [one for one in COMMANDS if one not in {"label", "labels", "ask", "show", "approve", "decline", "choose"}]:
         assert isinstance(commands.run(verb), list)
     assert len(commands.run("show 12")) >= 14
+
+
+def test_remedies_are_paused_with_who_and_why_and_resumed(office, commands):
+    assert "until `resume`" in commands.run("pause the line is being rebuilt")[0]
+    status = "\n".join(commands.run("status"))
+    assert "PAUSED by ana" in status and "(the line is being rebuilt)" in status
+    told = [message for message in office.messages if isinstance(message, Paused | Resumed)]
+    assert [(one.by, getattr(one, "reason", "")) for one in told] == [("ana", "the line is being rebuilt")]
+    with pytest.raises(CommandError, match="not paused: they are paused already, by ana"):
+        commands.run("pause")
+    assert commands.run("resume") == ["remedies go on"] and "PAUSED" not in "\n".join(commands.run("status"))
+    with pytest.raises(CommandError, match="not resumed: they are not paused"):
+        commands.run("resume")
+
+
+def test_a_program_pauses_and_is_told_how_it_is_now(office):
+    told = json.loads(call(office, "pause", "--json").stdout)
+    assert (told["paused_by"], told["paused_reason"]) == ("ana", "") and told["paused_at"] > 0
+    assert json.loads(call(office, "resume", "--json").stdout)["paused_by"] == ""
+
+
+def rules_in_force(office, **sections):
+    policy = msgspec.to_builtins(Policy())
+    office.say(PolicySet, "system", "", policy=policy | {name: {**policy[name], **keys} for name, keys in sections.items()})
+
+
+def test_the_rules_in_force_are_printed_and_what_differs_from_the_defaults_is_marked(office, commands):
+    rules_in_force(office, labels={"harm": 9}, checks={"decay": {"level": 0.9}})
+    lines = commands.run("policy")
+    assert "* harm = 9    (default 6)" in lines and "  verify = 10" in lines and "[approval]" in lines
+    assert "* decay = { level = 0.9 }    (off by default)" in lines
+    assert sum(line.startswith("*") for line in lines) == 2
+
+
+def test_one_section_of_the_policy(office, commands):
+    rules_in_force(office, labels={"harm": 9})
+    assert commands.run("policy labels")[0] == "[labels]" and not any("approval" in line for line in commands.run("policy labels"))
+    with pytest.raises(CommandError, match="no section 'lables'; did you mean 'labels'"):
+        commands.run("policy lables")
+    [harm] = [rule for rule in json.loads(call(office, "policy", "labels", "--json").stdout) if rule["key"] == "harm"]
+    assert (harm["value"], harm["default"]) == (9, 6)
+
+
+def test_a_policy_that_is_not_on_record_yet(commands):
+    with pytest.raises(RemoteError, match="no policy is on record yet"):
+        commands.run("policy")
+
+
+def test_agents_with_what_they_are_at_and_what_they_could_not_handle(office, commands):
+    office.seats = [
+        Seat("checker", "auditing", "LabelGiven", 7.0, 12, "CloseQuestion", 8.0, 3),
+        Seat("planner", "watching", failed=1, failure="UndoAsked: KeyError: 'x'"),
+    ]
+    lines = commands.run("agents")
+    assert lines[0] == "checker      auditing"
+    assert "heard LabelGiven at" in lines[1] and "(12); said CloseQuestion at" in lines[1]
+    assert "heard nothing; said nothing" in lines[3] and "FAILED 1 time, last UndoAsked: KeyError: 'x'" in lines[4]
+    assert json.loads(call(office, "agents", "--json").stdout)[0]["heard_count"] == 12
 
 
 def test_one_command_on_the_command_line(office):

@@ -9,6 +9,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
+from agents.screens import moment
 from agents.terminal import Terminal
 from tests.console.office import Office
 from workflows.serving.wire import WireError
@@ -232,3 +233,12 @@ def test_who_attaches_late_sees_the_newest_events_and_completes_names(office, ta
     talk.when(lambda: talk.terminal._incidents, lambda: None)
     talk.run()
     assert talk.printed.getvalue().count("is live from") == 8 and talk.terminal._incidents == ["digits-1"]
+
+
+def test_news_tells_when_it_happened_not_when_it_is_shown(office, talk):
+    office.ahead = -3 * 86_400.0
+    office.live("digits-of-old")
+    then = moment(office.messages[-1].time, now=0.0)
+    talk.when(lambda: "digits-of-old" in talk.printed.getvalue(), lambda: None)
+    talk.run()
+    assert f"{then} digits-of-old is live" in " ".join(talk.printed.getvalue().split())

@@ -25,6 +25,15 @@ def test_a_filter_before_the_classifier_is_shown(office, ana):
     assert "digits-1-filter" in shown and "for images that look different" in shown
 
 
+def test_the_overview_tells_who_has_paused_remedies_and_why(office, ana):
+    assert "<dt>Remedies</dt>" not in ana.get("/").text
+    office.reception.pause("bob", "the line is <rebuilt>")
+    shown = ana.get("/").text
+    assert "<b>paused</b>" in shown and "by bob since" in shown and "the line is &lt;rebuilt&gt;" in shown
+    office.reception.resume("bob")
+    assert "<dt>Remedies</dt>" not in ana.get("/").text
+
+
 def test_status_for_programs(office, ana):
     office.ask_labels()
     assert ana.get("/status.json").json()["questions"] == ["digits-1/audit"]
