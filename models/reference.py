@@ -283,7 +283,7 @@ def drawn(draw: np.random.Generator, count: int, most: int) -> NDArray[np.int64]
     """Which of `count` images stand in a part of a reference, in order: at most `most`. The fit part is drawn first, by `default_rng(seed)`.
 
     >>> drawn(np.random.default_rng(0), 5, 3), drawn(np.random.default_rng(0), 2, 3)
-    (array([1, 2, 3]), array([0, 1]))
+    (array([2, 3, 4]), array([0, 1]))
     """
     return np.sort(draw.permutation(count)[:most]).astype(np.int64)
 

@@ -41,6 +41,10 @@ class Timed:
         finally:
             self._took(agent, message, time.monotonic() - begun)
 
+    def at(self, agent: str) -> str:
+        """See `Host.at`."""
+        return self._host.at(agent)
+
     def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
         """See `Host.submit`."""
         return self._host.submit(function, **arguments)
