@@ -29,6 +29,7 @@ from agents.policy import Detection, Policy, PolicyError, from_toml
 from agents.story import line
 from agents.team import load_checks
 from models.weaknesses import catalogue
+from models.weaknesses.decay import Decay
 from models.weaknesses.synthetic import labelled, labelled_reference
 from tests.agents.helpers import DEPLOYMENT, INCIDENT, FakeMonitor, analysed, closed, given, incident_closed, kinds, live
 
@@ -111,6 +112,17 @@ def test_a_checker_that_is_restored_does_not_wait_for_an_incident_that_was_repor
     restored = hosting(decay={})
     restored.restore([live(), opened, incident_closed("reported", source="checker")])
     assert (restored.state, restored.incident, restored.incidents) == ("watching", "", 1)
+
+
+def test_a_checker_that_is_restored_counts_what_labels_had_it_report_once(monkeypatch):
+    monkeypatch.setattr(Decay, "remedies", ())  # only a person can mend it
+    checker = hosting(decay={})
+    first, second = joined(labelled(200, seed=2)), joined(labelled(200, seed=3, accuracy=0.7, after=200))
+    said = [*checker.receive(first), second, *checker.receive(second)]
+    assert kinds(said)[1:] == ["IncidentOpened", "IncidentClosed"]
+    restored = hosting(decay={})
+    restored.restore([first, *said])
+    assert (restored.state, restored.incident, restored.incidents) == ("watching", "", 1) == (checker.state, checker.incident, checker.incidents)
 
 
 def test_a_checker_that_is_restored_has_opened_the_incident_once_and_goes_on():
