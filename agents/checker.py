@@ -110,9 +110,11 @@ class Checker(Agent):
 
     def recall(self, message: Message) -> None:
         match message:
-            case IncidentOpened(incident=incident) if incident != self.incident:  # what followed from labels has been opened by them already
+            case IncidentOpened(incident=incident) if incident == f"{self.deployment}-{self.incidents + 1}":  # else its cause has opened it
                 self._open(incident, message.finding)
                 self.brakes["open"].note(message.time, message.alarm_at)
+            case IncidentClosed(incident=incident, outcome="reported") if incident == self.incident and self.state == "analysing":
+                self._rest(message, message.time)  # at once, in the same window
             case ActuatorHeld(actuator="open") if message.until or message.until_record:
                 self.told = Hold("", message.until, message.until_record)
             case EvidenceSaved():

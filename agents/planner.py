@@ -36,13 +36,12 @@ AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in w
 
 
 class Waiting(NamedTuple):
-    """A pipeline that may not go live yet, in place of `live`; `held` is the id of the message that says so."""
+    """A pipeline that may not go live yet; `held` is the id of the message that says so."""
 
     held: str
     pipeline: str
     reason: str
     by: str
-    live: str
 
 
 class Planner(Agent):
@@ -208,7 +207,7 @@ class Planner(Agent):
             return None
         hold = hold._replace(reason=f"{pipeline} ({reason}): {hold.reason}")
         held = self.say(ActuatorHeld, cause, actuator="deploy", waits=True, incident=incident, **hold._asdict())
-        waiting = Waiting(held.id, pipeline, reason, by, self.live)
+        waiting = Waiting(held.id, pipeline, reason, by)
         if self.incident and not aside:
             self.state, self.waiting = "holding", waiting
         else:
@@ -224,8 +223,6 @@ class Planner(Agent):
         if back is None or back.held != ended.cause:
             return []
         self.back = None
-        if self.live != back.live:
-            return []
         if self.state != "watching":  # an incident goes first; what it brings may make the way back needless
             until, reason = ended.time + self.brake.limits.cool_down, f"{back.pipeline} ({back.reason}): another change is under way ({self.state})"
             held = self.say(ActuatorHeld, ended, actuator="deploy", reason=reason, until=until, until_record=self.record + 1, waits=True)
@@ -235,7 +232,7 @@ class Planner(Agent):
 
     def _went_live(self, live: PipelineLive) -> list[Message]:
         if live.pipeline != self.live:
-            self.back = None
+            self.back = None  # it led away from what was live
             if self.live:  # else it is what was found at the first start
                 self.brake.note(live.time, live.since)
         self.live, self.base, self.previous = live.pipeline, live.base, live.previous

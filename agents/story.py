@@ -113,7 +113,7 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case RuleSwitched():
             return f"the rule {message.rule!r} is {'on' if message.on else 'off'}: {message.reason}"
         case ActuatorFired():
-            return f"the rule {message.rule!r} has the agents {message.actuator}: {message.reason}"
+            return f"the rule {message.rule!r} acts ({message.actuator}): {message.reason}"
         case ActuatorHeld():
             return f"{message.actuator} is held back{_until(message)}: {message.reason}"
         case HoldEnded():
