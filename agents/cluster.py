@@ -173,7 +173,7 @@ class Cluster:
         cleanup.callback(stop.set)
         self.reception = Reception(
             self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features, self.system.gallery,
-            self.switchboard.seats,
+            self.switchboard.seats, self.system.pulse,
         )
         desk = FrontDesk(self.reception, state, self.endpoint.url)
         cleanup.callback(desk.close)

@@ -16,6 +16,7 @@ from agents.doors.gallery import NEIGHBOURS, Gallery, Neighbour
 from agents.ledger import Ledger
 from agents.messages import AnswerOffered, JoinLabels, Message, Paused, Resumed, UndoAsked
 from agents.policy import Policy
+from agents.pulse import Pulse
 from agents.roll import Seat
 from agents.rules import Rule, in_force
 from agents.story import tell
@@ -44,14 +45,15 @@ class Reception:
     """One deployment's board, ledger, images and letter box. Safe to use from several threads.
 
     `post` hands a message to the switchboard; `features` names the columns, where rows of a table are answered in place of images;
-    `gallery` has clean images, where there are any to show; `seats` tells what each agent is at.
+    `gallery` has clean images, where there are any to show; `seats` tells what each agent is at, `pulse` who has told whom.
     """
 
     def __init__(
         self, board: Board, ledger: Ledger, inference: Inference, evidence: Evidence, post: Callable[[Message], None],
         features: tuple[str, ...] = (), gallery: Gallery | None = None, seats: Callable[[], list[Seat]] = list,
+        pulse: Pulse | None = None,
     ) -> None:
-        self.board, self.features, self.gallery, self.seats = board, features, gallery, seats
+        self.board, self.features, self.gallery, self.seats, self.pulse = board, features, gallery, seats, pulse
         self._ledger, self._inference, self._evidence, self._post = ledger, inference, evidence, post
 
     def messages(self, incident: str = "") -> list[Message]:

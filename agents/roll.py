@@ -10,7 +10,8 @@ from agents.messages import AgentFailed, Message
 class Seat(msgspec.Struct, frozen=True):
     """One agent as people see it. Counts are those since the start; times are UTC seconds, 0 before there was anything.
 
-    `state` is the agent's own word, or why it cannot be had. `heard` and `said` are types of messages; `failed` messages could not be handled,
+    `state` is the agent's own word, or in parentheses why it cannot be had; `facts` is what else it believes.
+    `heard` and `said` are types of messages; `failed` messages could not be handled,
     the last one for `failure`.
     """
 
@@ -24,6 +25,7 @@ class Seat(msgspec.Struct, frozen=True):
     said_count: int = 0
     failed: int = 0
     failure: str = ""
+    facts: dict[str, str] = {}
 
 
 class Roll:

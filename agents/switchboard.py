@@ -86,8 +86,9 @@ class Switchboard:
         self._inbox.put(message)
 
     def seats(self) -> list[Seat]:
-        """Every agent with what it is at, what it heard and said last, and what it could not handle."""
-        return [msgspec.structs.replace(seat, state=self._host.at(seat.agent)) for seat in self._roll.seats()]
+        """Every agent with what it is at and believes, what it heard and said last, and what it could not handle."""
+        facts = {seat.agent: self._host.at(seat.agent) for seat in self._roll.seats()}
+        return [msgspec.structs.replace(seat, state=facts[seat.agent].pop("state"), facts=facts[seat.agent]) for seat in self._roll.seats()]
 
     def recipients(self, message: Message) -> list[str]:
         """The agents that a message reaches: those that handle it, if the team's graph has an edge to them."""

@@ -24,6 +24,7 @@ from agents.messages import (
     PolicySet, PrepareRemedy, ReadRecords, RecordLive, ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
+from agents.pulse import Pulse
 from agents.state import State
 from agents.subject import LIKENESS
 from agents.switchboard import Door, Switchboard
@@ -70,7 +71,9 @@ class System:
             RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference), LookAtRecords: looks.look, DrawAudit: looks.draw,
         }
         self.wiring = wiring or Wiring(built_in())
+        self.pulse = Pulse(self.wiring)
         self.switchboard = Switchboard(host, self.wiring.team, self.ledger, doors, clock=clock, executor=executor, wiring=self.wiring)
+        self.switchboard.listen(self.pulse.listen)
 
     def start(self) -> None:
         """Start the agents; put on record by which rules they go, and tell them what is live."""

@@ -63,6 +63,14 @@ class Wiring:
         """Whether there is an edge from who asks to a service, the doors' side of the graph."""
         return any(target in self.graph.services for target in self._targets(request))
 
+    def course(self, message: Message) -> list[tuple[str, str]]:
+        """The edges along which a message goes, as (source, target): to whom it is addressed, else to all; and from those on to people."""
+        source = message.source if message.source in self.graph.nodes else PERSON
+        kind, told = type(message).__name__, self._targets(message)
+        direct = [(source, target) for target in sorted(told) if message.to in ("", target)]
+        passed = [(by, person) for _, by in direct for person in self.graph.people if by in self.team and person in self._heard.get((by, kind), ())]
+        return [*direct, *passed]
+
     def _targets(self, message: Message) -> set[str]:
         source = message.source if message.source in self.graph.nodes else PERSON
         return self._heard.get((source, type(message).__name__), set())

@@ -5,6 +5,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, Protocol
 
 from agents.agent import Agent
+from agents.beliefs import Facts, beliefs
 from agents.messages import Message
 
 History = Callable[[str], Sequence[Message]]
@@ -23,8 +24,8 @@ class Host(Protocol):
     def deliver(self, agent: str, message: Message) -> list[Message]:
         """Let `agent` handle `message`; an agent that died is restored first. Raises `AgentError` when it raises."""
 
-    def at(self, agent: str) -> str:
-        """What an agent is at (`Agent.at`), or in parentheses why that cannot be told now. Does not wait long."""
+    def at(self, agent: str) -> Facts:
+        """What an agent is at and believes (`agents.beliefs`); as its state, in parentheses, why that cannot be told now. Does not wait long."""
 
     def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
         """Run a job, a plain function of plain arguments, beside the agents."""
@@ -63,10 +64,10 @@ class LocalHost:
             self.kill(agent)  # half a transition is worse than none: the next message finds it as its history says
             raise AgentError(f"{type(error).__name__}: {error}") from error
 
-    def at(self, agent: str) -> str:
-        """What an agent is at."""
+    def at(self, agent: str) -> Facts:
+        """What an agent is at and believes."""
         found = self._agents.get(agent)
-        return found.at() if found is not None else "(not running; restored with its next message)"
+        return beliefs(found) if found is not None else {"state": "(not running; restored with its next message)"}
 
     def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
         """Run a job."""

@@ -18,6 +18,7 @@ from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError, RayError
 
 from agents.agent import Agent
+from agents.beliefs import Facts, beliefs
 from agents.hosts.host import AgentError, History
 from agents.messages import Message, decode, encode
 
@@ -55,9 +56,10 @@ class _AgentActor:
             self._agent = None
             return "error", f"{type(error).__name__}: {error}"
 
-    def at(self) -> str:
-        """What the agent is at."""
-        return self._agent.at() if self._agent is not None else "(not running; restored with its next message)"
+    def at(self) -> dict[str, str]:
+        """What the agent is at and believes, and in which process."""
+        facts = beliefs(self._agent) if self._agent is not None else {"state": "(not running; restored with its next message)"}
+        return facts | {"process": str(os.getpid())}
 
     @ray.method(max_task_retries=-1)
     def pid(self) -> int:
@@ -125,17 +127,17 @@ class RayHost:
                 raise AgentError(said)
         raise AgentError(f"the process of the {agent} died {ATTEMPTS} times while it handled {type(message).__name__} {message.id}")
 
-    def at(self, agent: str) -> str:
-        """What an agent is at; one that is busy for longer than `LOOK_SECONDS` is said to be."""
+    def at(self, agent: str) -> Facts:
+        """What an agent is at and believes; one that is busy for longer than `LOOK_SECONDS` is said to be."""
         actor = self._actors.get(agent)
         if actor is None:
-            return "(stopped)"
+            return {"state": "(stopped)"}
         try:
-            return str(ray.get(actor.at.remote(), timeout=LOOK_SECONDS))
+            return dict(ray.get(actor.at.remote(), timeout=LOOK_SECONDS))
         except GetTimeoutError:
-            return "(busy with a message)"
+            return {"state": "(busy with a message)"}
         except RayError as error:
-            return f"(its process cannot be reached: {type(error).__name__})"
+            return {"state": f"(its process cannot be reached: {type(error).__name__})"}
 
     def submit(self, function: Callable[..., Any], /, **arguments: Any) -> "Future[Any]":
         """Run a job as a Ray task on one core."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from agents.beliefs import Facts
 from agents.hosts.host import History, Host
 from agents.messages import Message
 
@@ -41,7 +42,7 @@ class Timed:
         finally:
             self._took(agent, message, time.monotonic() - begun)
 
-    def at(self, agent: str) -> str:
+    def at(self, agent: str) -> Facts:
         """See `Host.at`."""
         return self._host.at(agent)
 

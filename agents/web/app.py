@@ -1,7 +1,7 @@
 """The page's addresses: who asks, may they, and which view answers. Each handler is a plain function run in a thread of its own.
 
     /  overview        /questions  all that is open      /question/NAME  label or decide      /incidents, /incident/NAME  the story
-    /map  latents in a plane
+    /map  latents in a plane      /agents, /graph  the team
     /live  events      /image/SEQ?question=NAME          POST /press, /decide, /undo          /enter?token=...  the way in
 """
 
@@ -26,6 +26,7 @@ from agents.web.live import Live
 from agents.web.map import MapPages, numbers
 from agents.web.png import png
 from agents.web.seats import Seat, Seats
+from agents.web.team import TeamPages
 from agents.web.timeline import as_json
 from agents.web.views import SIDE, THUMB, Views, plain
 
@@ -70,7 +71,7 @@ class Site:
         self.beside = Beside()
         self.views, self.seats = Views(reception, self.beside), Seats(reception)
         self.live = Live(reception.board, self.views.frames, beat=self.seats.sweep)
-        self.map = MapPages(self.views)
+        self.map, self.team = MapPages(self.views), TeamPages()
         self._albums: dict[str, Images] = {}
         known, post = self._known, ["POST"]
         self.app = Starlette(
@@ -85,6 +86,7 @@ class Site:
                 Route("/incident/{name}/filtered/{seq:int}", known(self._filtered_image)), Route("/clean/{row:int}", known(self._clean_image)),
                 Route("/map", known(self._map)), Route("/map.json", known(self._map_points)), Route("/map/image/{seq:int}", known(self._map_image)),
                 Route("/map/look", known(self._map_look)), Route("/map/first", known(self._map_first), methods=post),
+                Route("/agents", known(self._agents)), Route("/graph", known(self._graph)),
                 Route("/live", self._stream), Route("/enter", self._enter, methods=["GET", "POST"]), Route("/static/{name}", self._asset),
             ],
             exception_handlers={HTTPException: self._missing, AccessError: self._refused, ReceptionError: self._refused},
@@ -265,6 +267,15 @@ class Site:
         view, session = self._asked(visit, visit.form.get("question", "")), visit.session
         self.seats.seat(session.key, session.name, view).prefer(numbers(visit.form.get("seqs", "")))
         return _go(_address(view), visit)
+
+    # --- the team ---
+
+    def _agents(self, visit: Visit) -> Response:
+        return self._page("agents.html", visit, **self.team.agents(self.reception_of(visit)))
+
+    def _graph(self, visit: Visit) -> Response:
+        everything = "all" in visit.request.query_params
+        return self._page("graph.html", visit, **self.team.graph(self.reception_of(visit), everything=everything))
 
     # --- what several of them need ---
 

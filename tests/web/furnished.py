@@ -1,10 +1,18 @@
 """A scene with a real model behind it: traffic that was answered, clean images, and filters that were learned. Takes a minute to make."""
 
+import time
+
+import msgspec
 import numpy as np
 
 from agents.doors.gallery import Gallery
 from agents.doors.shelf import Shelf
-from agents.messages import RemedyPrepared
+from agents.hosts.host import LocalHost
+from agents.messages import RecordsRead, RemedyPrepared, Tick, WindowObserved
+from agents.policy import Policy
+from agents.pulse import Pulse
+from agents.roll import Roll
+from agents.team import Wiring, built_in, factories
 from models.pipeline import Pipeline
 from scenarios.corruptions import corrupt
 from scenarios.datasets import load, to_float
@@ -44,7 +52,36 @@ class Furnished(Scene):
         )
         self._kept = True
         self.reception.gallery = Gallery(Shelf(self.state), "digits", None)
+        self._gather_team()
         self.reception._inference = self.service
+
+    def _gather_team(self):
+        """Agents that can be asked what they believe, and who has told whom what."""
+        wiring = Wiring(built_in())
+        host, roll, self.reception.pulse = LocalHost(factories("digits", Policy(), wiring.team)), Roll(list(wiring.team)), Pulse(wiring)
+        host.start(lambda _: ())
+        spoken = {}
+
+        def listen(message):
+            self.reception.pulse.listen(message)
+            for target in {target for _, target in wiring.course(message)} & wiring.team.keys():
+                roll.note(target, message, [])
+            count = spoken[message.source][0] if message.source in spoken else 0
+            spoken[message.source] = count + 1, message
+
+        def seats():
+            for seat in roll.seats():
+                count, last = spoken.get(seat.agent, (0, None))
+                said = {"said": type(last).__name__, "said_at": last.time, "said_count": count} if last else {}
+                facts = host.at(seat.agent)
+                yield msgspec.structs.replace(seat, state=facts.pop("state"), facts=facts, **said)
+
+        self.reception.seats = lambda: list(seats())
+        told, self.board.listen = self.board.listen, lambda message: (told(message), listen(message))
+        for number in range(1, 1501):  # the heartbeats of the traffic before
+            for kind, source in ((Tick, "clock"), (RecordsRead, "log"), (WindowObserved, "log")):
+                more = {} if kind is Tick else {"first": number, "last": number}
+                listen(kind(id=f"{kind.__name__}{number}", source=source, time=time.time(), **more))
 
     def learn(self, remedy="filter", budget=30.0):
         """Prepare a remedy as the workshop does."""

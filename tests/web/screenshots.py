@@ -86,6 +86,8 @@ def main(folder):
             day.take("map-phone", "/map", PHONE, until=MAPPED)
             night.take("map-dark", "/map", (1100, 1000), until=MAPPED, then=by_class)
             day.take("overview-phone", "/", PHONE)
+            day.take("agents", "/agents", whole=True)
+            day.take("graph", "/graph", whole=True)
             office.ahead += 21
             office.answer_all(AUDIT, "ana")
             office.assess()

@@ -6,6 +6,7 @@ element's title, which viewers show where the mouse rests.
 """
 
 import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
@@ -28,9 +29,13 @@ class _Drawn(NamedTuple):
     inner: "tuple[Picture, dict[str, _Drawn], Layout, Point] | None" = None
 
 
-def svg(graph: Graph) -> str:
-    """The text of the file."""
-    picture = picture_of(graph)
+def svg(graph: Graph, counts: Mapping[tuple[str, str, str], int] | None = None, *, used: bool = False) -> str:
+    """The text of the file.
+
+    `counts`: how often each message edge, by source, target and type, has been used; written beside its name. `used`: leave out all other
+    message edges, and services that nobody has used.
+    """
+    picture = _counted(picture_of(graph), counts or {}, used=used)
     drawn, layout = _measure(picture)
     title = plain(picture.name)
     lines = [short(picture.description, 110)] * bool(plain(picture.description)) + [short(f"returns {picture.returns}", 110)] * bool(picture.returns)
@@ -51,6 +56,18 @@ def svg(graph: Graph) -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _counted(picture: Picture, counts: Mapping[tuple[str, str, str], int], *, used: bool) -> Picture:
+    arrows = []
+    for arrow in picture.arrows:
+        said = {kind: counts.get((arrow.source, arrow.target, kind), 0) for kind in arrow.labels}
+        labels = tuple(f"{kind} × {count:,}" if count else kind for kind, count in said.items() if count or not used)
+        if labels or arrow.kind == "data":
+            arrows.append(arrow._replace(labels=labels if arrow.kind == "message" else arrow.labels))
+    ends = {end for arrow in arrows for end in (arrow.source, arrow.target)}
+    shapes = tuple(shape for shape in picture.shapes if not used or shape.kind != "service" or shape.id in ends)
+    return picture._replace(arrows=tuple(arrows), shapes=shapes)
 
 
 def text_width(text: str, size: float) -> float:
