@@ -22,7 +22,7 @@ import typer
 from agents.board import Board
 from agents.console import attend
 from agents.doors.shelf import Shelf
-from agents.front_desk import FrontDesk, Visitor
+from agents.front_desk import FrontDesk
 from agents.hosts.host import AgentError, Host
 from agents.hosts.timed import Timed
 from agents.ledger import Ledger
@@ -43,6 +43,7 @@ from agents.story import line, tell
 from agents.subject import Subject
 from agents.system import System
 from agents.team import Team, Wiring, built_in, factories, with_agents
+from agents.visitor import Visitor
 from agents.web.metrics import TOKEN_FILE, metrics_token, scraped
 from agents.web.serve import PORT, open_page
 from models.pipeline import MANIFEST

@@ -9,11 +9,11 @@ import msgspec
 from rich.console import Console
 
 from agents.board import QuestionView
-from agents.front_desk import Visitor
 from agents.late import LabelFileError, read_labels
 from agents.pictures import drawing_for, picture, row_table
 from agents.rules import of_section, rule_lines
 from agents.screens import incident_lines, question_lines, seat_lines, status_lines
+from agents.visitor import Visitor
 
 LABELLING = ("label", "ask")
 

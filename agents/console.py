@@ -17,10 +17,10 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from agents.commands import LABELLING, LIVE, CommandError, Commands, help_lines
-from agents.front_desk import Visitor
 from agents.live import LiveError, live
 from agents.state import FrontDoor, State, StateError, default_state
 from agents.terminal import Terminal
+from agents.visitor import Visitor
 from workflows.serving.wire import RemoteError, WireError
 
 EPILOG = "\n\n".join(["Commands:", *(f"* {one}" for one in help_lines()), f"* {LIVE.usage} {LIVE.help}"])

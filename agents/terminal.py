@@ -26,13 +26,13 @@ from rich.text import Text
 
 from agents.board import QuestionView
 from agents.commands import COMMANDS, LABELLING, CommandError, Commands
-from agents.front_desk import Visitor
 from agents.gate import gate
 from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
 from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
 from agents.pictures import drawing_for
 from agents.screens import choice_screen, choice_text, label_screen, moment, story_lines
 from agents.story import line
+from agents.visitor import Visitor
 from workflows.serving.wire import RemoteError, WireError
 
 POLL = 0.2  # seconds between looks at the board

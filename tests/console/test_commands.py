@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -227,3 +229,9 @@ def test_a_file_of_labels_that_is_none_is_refused_with_what_is_expected(commands
     with pytest.raises(CommandError) as error:
         commands.run(f"labels {tmp_path / 'labels.csv'}")
     assert says in str(error.value)
+
+
+def test_a_console_starts_without_what_only_a_cluster_needs():
+    """A wrong option must not cost seconds."""
+    script = "import sys, agents.console; print([name for name in ('sqlalchemy', 'ray', 'torch', 'sklearn', 'mlflow', 'jinja2') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"
