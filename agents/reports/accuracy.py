@@ -27,7 +27,8 @@ def known_accuracy(story: Sequence[Message]) -> list[Known]:
         rows.append(Known("clean data", seen.clean_accuracy, seen.clean_accuracy, seen.clean_accuracy, "clean"))
         rows.append(Known("drifted, estimated without labels", seen.estimated_accuracy, *seen.estimate_range, "estimated"))
     if harm:
-        rows.append(Known(f"drifted, measured with {len(harm.audit)} label{'' if len(harm.audit) == 1 else 's'}", harm.accuracy, *harm.interval, "measured"))
+        count = f"{len(harm.audit)} label{'' if len(harm.audit) == 1 else 's'}"
+        rows.append(Known(f"drifted, measured with {count}", harm.accuracy, *harm.interval, "measured"))
     if measured and chosen:
         rows += [
             Known(f"drifted, with {one.name.replace('_', ' ')}", one.accuracy_drift, *one.interval, "mended")

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from selenium.webdriver.common.keys import Keys
+
 from agents.messages import AskLabels
 from agents.web.serve import WebPage
 from scenarios.datasets import to_float
@@ -62,3 +64,12 @@ def test_a_line_around_points_shows_their_records_and_lets_them_be_labelled_firs
     ana.sees("Label these 2 first").clicks("Label these 2 first")
     assert ana.image() == "image-2"
     assert office.board.question("digits-1/teach").items == (1, 2, 3, 4)  # only this person's order has changed
+
+
+def test_the_grid_is_filled_by_keyboard_alone(office, ana):
+    office.ask_labels()
+    ana.opens("/grid/digits-1/audit").sees("0 of 4 labelled")
+    ana.press("1").press("2").press(Keys.BACKSPACE).press("3")  # the third was not named yet, so nothing is taken back
+    ana.press(Keys.ARROW_LEFT).press("u").press("n").press(Keys.ENTER)
+    ana.sees("4 answers taken")
+    assert office.taken == [(1, 1), (2, 2), (3, None), (4, -1)]
