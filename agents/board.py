@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from agents.messages import (
-    AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, HandOverRecords, IncidentClosed,
+    DRIFT, AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, Finding, HandOverRecords, IncidentClosed,
     IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, RemedyPrepared, Resumed, SecondOpinion,
     Tick, WindowObserved,
 )
@@ -38,7 +38,7 @@ class QuestionView(msgspec.Struct):
 
 
 class IncidentView(msgspec.Struct):
-    """An incident: open until it has an outcome."""
+    """An incident: open until it has an outcome. `kind` is the weakness of which it speaks; `finding` what a check found, where one did."""
 
     incident: str
     opened: float
@@ -46,6 +46,8 @@ class IncidentView(msgspec.Struct):
     pipeline: str
     outcome: str = ""
     reason: str = ""
+    kind: str = DRIFT
+    finding: Finding | None = None
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -177,7 +179,9 @@ class Board:
                     _forget_oldest(self._past)
                 self._closed[message.question] = message.outcome
             case IncidentOpened():
-                self._incidents[message.incident] = IncidentView(message.incident, message.time, message.onset, message.pipeline)
+                self._incidents[message.incident] = IncidentView(
+                    message.incident, message.time, message.onset, message.pipeline, kind=message.kind, finding=message.finding,
+                )
                 self._marks.append(Mark(message.alarm_at, "alarm", message.incident))
             case IncidentClosed() if message.incident in self._incidents:
                 view_of = self._incidents[message.incident]

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.board import Board
-from agents.messages import HarmAssessed, IncidentOpened, LogBegun, Message, RemediesMeasured, RemedyChosen, WindowAnalysed
+from agents.messages import IncidentOpened, LogBegun, Message, RemediesMeasured, RemedyChosen
 from agents.reports.account import Account
+from agents.reports.accuracy import known_accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#666666"
+KNOWN = {"clean": GREY, "estimated": ORANGE, "measured": RED, "mended": BLUE}
 DPI = 144
 
 
@@ -65,18 +67,7 @@ def _evidence(deployment: str, messages: Sequence[Message]) -> bytes | None:
 
 def _accuracy(story: Sequence[Message]) -> bytes | None:
     """What is known of the accuracy on clean and on drifted data, before and after."""
-    rows: list[tuple[str, float, float, float, str]] = []
-    seen = next((one for one in reversed(story) if isinstance(one, WindowAnalysed)), None)
-    harm = next((one for one in reversed(story) if isinstance(one, HarmAssessed) and one.audit), None)
-    measured = next((one for one in reversed(story) if isinstance(one, RemediesMeasured)), None)
-    chosen = next((one for one in reversed(story) if isinstance(one, RemedyChosen)), None)
-    if seen:
-        rows.append(("clean data", seen.clean_accuracy, seen.clean_accuracy, seen.clean_accuracy, GREEN))
-        rows.append(("drifted, estimated without labels", seen.estimated_accuracy, *seen.estimate_range, ORANGE))
-    if harm:
-        rows.append((f"drifted, measured with {len(harm.audit)} labels", harm.accuracy, *harm.interval, RED))
-    if measured and chosen:
-        rows += [(f"drifted, with {one.name}", one.accuracy_drift, *one.interval, BLUE) for one in measured.remedies if one.name == chosen.remedy]
+    rows = [(one.name, one.value, one.low, one.high, KNOWN[one.how]) for one in known_accuracy(story)]
     return _intervals(rows, "accuracy", (0.0, 1.02)) if rows else None
 
 

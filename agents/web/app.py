@@ -22,6 +22,7 @@ from agents.board import QuestionView
 from agents.reception import Images, Reception, ReceptionError
 from agents.web.access import Access, AccessError, Session
 from agents.web.beside import Beside
+from agents.web.grid import cells, hand_in, told
 from agents.web.live import Live
 from agents.web.map import MapPages, numbers
 from agents.web.png import png
@@ -84,6 +85,7 @@ class Site:
                 Route("/incident/{name}/report.html", known(self._report)), Route("/incident/{name}/story.json", known(self._json)),
                 Route("/incident/{name}/image/{seq:int}", known(self._kept_image)), Route("/status.json", known(self._status)),
                 Route("/incident/{name}/filtered/{seq:int}", known(self._filtered_image)), Route("/clean/{row:int}", known(self._clean_image)),
+                Route("/grid/{name:path}", known(self._grid)), Route("/grid", known(self._grid_answers), methods=post),
                 Route("/map", known(self._map)), Route("/map.json", known(self._map_points)), Route("/map/image/{seq:int}", known(self._map_image)),
                 Route("/map/look", known(self._map_look)), Route("/map/first", known(self._map_first), methods=post),
                 Route("/agents", known(self._agents)), Route("/graph", known(self._graph)),
@@ -196,6 +198,22 @@ class Site:
         missing = [seq for seq in view.items if seq not in view.answers and seq != seat.session.item]
         response.background = BackgroundTask(self.beside.ahead, self.reception_of(visit), view.incident, missing[:2], self._album(visit, view))
         return response
+
+    def _grid(self, visit: Visit) -> Response:
+        view = self._asked(visit, visit.name)
+        if view.kind == "choice":
+            return _go(_address(view), visit)
+        album, seat = self._album(visit, view), self.seats.seat(visit.session.key, visit.session.name, view)
+        closed = self.reception_of(visit).board.closed(view.question)
+        return self._page("grid.html", visit, closed=closed, **cells(view, seat.unheld, album))
+
+    def _grid_answers(self, visit: Visit) -> Response:
+        view = self._asked(visit, visit.form.get("question", ""))
+        seat = self.seats.seat(visit.session.key, visit.session.name, view)
+        order = seat.unheld
+        seat.release()  # what is held in the view of one image was meant, and came before
+        visit.session.notice = told(hand_in(self.reception_of(visit), view, order, visit.session.name, visit.form))
+        return _go(f"/grid/{quote(view.question)}", visit)
 
     def _decide(self, visit: Visit) -> Response:
         view = self._asked(visit, visit.form.get("question", ""))

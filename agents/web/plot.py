@@ -1,12 +1,15 @@
 """The evidence of drift over the records, with its alarm line, as an SVG that needs no script and no style of its own."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.board import Mark, Trace
 
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 22, 30
-CEILING = 2.5  # of the alarm line; evidence above it is drawn at the edge, or the line would vanish at the bottom
+PLAIN = 2.5  # of the alarm line: up to so much evidence the axis is linear
+KNEE = 0.55  # where the alarm line stands in the height, where the axis is logarithmic above it
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,14 @@ def draw(trace: Trace, alarm_line: float) -> Drawn | None:
     if len(trace.points) < 2 or alarm_line <= 0:
         return None
     first, last = trace.points[0][0], max(record for record, _ in trace.points)
-    top = CEILING * alarm_line
+    highest = max(evidence for _, evidence in trace.points)
+    rise = _rise(alarm_line, highest)
 
     def across(record: float) -> float:
         return round(LEFT + (WIDTH - LEFT - RIGHT) * (record - first) / max(1, last - first), 1)
 
     def up(evidence: float) -> float:
-        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(evidence, 0.0), top) / top, 1)
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * rise(max(evidence, 0.0)), 1)
 
     dots = [f"{across(record)},{up(evidence)}" for record, evidence in trace.points]
     floor = up(0)
@@ -52,10 +56,35 @@ def draw(trace: Trace, alarm_line: float) -> Drawn | None:
         area=f"M{across(first)},{floor} L" + " L".join(dots) + f" L{across(trace.points[-1][0])},{floor} Z",
         alarm=up(alarm_line),
         x_ticks=tuple(Tick(across(place), f"{place:,.0f}") for place in _steps(first, last)),
-        y_ticks=tuple(Tick(up(value), f"{value:.0f}") for value in _steps(0, top)),
+        y_ticks=tuple(Tick(up(value), f"{value:,.0f}") for value in _heights(alarm_line, highest)),
         marks=tuple((across(mark.record), mark, across(mark.record) > WIDTH * 0.7) for mark in trace.marks if first <= mark.record <= last),
-        words=f"Log evidence of drift is {evidence:.1f} after record {record}; the alarm line is {alarm_line:.1f}. {len(alarms)} alarms are marked.",
+        words=f"Log evidence of drift is {evidence:.1f} after record {record}; the alarm line is {alarm_line:.1f}. {len(alarms)} alarms are marked."
+        + (" Above the line the axis is logarithmic." if highest > PLAIN * alarm_line else ""),
     )
+
+
+def _rise(line: float, highest: float) -> Callable[[float], float]:
+    """The share of the height at which evidence stands: linear, or linear to the alarm line and logarithmic above it.
+
+    >>> rise = _rise(10, 1000)
+    >>> rise(0), round(rise(10), 2), round(rise(100), 3), round(rise(1000), 2)
+    (0.0, 0.55, 0.775, 1.0)
+    """
+    if highest <= PLAIN * line:
+        return lambda evidence: evidence / (PLAIN * line)
+    return lambda evidence: KNEE * min(evidence / line, 1.0) + (1 - KNEE) * math.log(max(evidence / line, 1.0)) / math.log(highest / line)
+
+
+def _heights(line: float, highest: float) -> list[float]:
+    """Numbers to write beside the axis.
+
+    >>> _heights(13.8, 20), _heights(13.8, 5000)
+    ([0.0, 10.0, 20.0, 30.0], [0.0, 5.0, 100.0, 1000.0])
+    """
+    if highest <= PLAIN * line:
+        return _steps(0, PLAIN * line)
+    powers = [10.0**power for power in range(math.ceil(math.log10(2 * line)), math.floor(math.log10(highest)) + 1)]
+    return [*_steps(0, line)[:2], *(powers or [float(int(highest))])]
 
 
 def _steps(low: float, high: float) -> list[float]:

@@ -40,6 +40,13 @@ class Seat:
                 self._held_since = self._clock()
             self.look()
 
+    @property
+    def unheld(self) -> tuple[int, ...]:
+        """The question's images in this person's order, but for the one whose answer is held."""
+        with self._lock:
+            held = self.session.held
+            return tuple(seq for seq in self.session.question.items if held is None or seq != held.seq)
+
     def prefer(self, items: Sequence[int]) -> None:
         """Show these images first, as far as their question lets anybody choose."""
         with self._lock:

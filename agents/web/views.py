@@ -15,9 +15,11 @@ from agents.board import QuestionView
 from agents.messages import ChoiceMade, Message
 from agents.reception import Images, Reception
 from agents.reports.account import of_incident
+from agents.reports.accuracy import known_accuracy, verified_gain
 from agents.reports.page import render
 from agents.screens import clock, purpose
 from agents.web.access import Session
+from agents.web.accuracy import draw_accuracy
 from agents.web.beside import Beside, called
 from agents.web.live import Frames, event
 from agents.web.plot import draw
@@ -146,7 +148,10 @@ class Views:
 
     def incident(self, name: str, messages: Sequence[Message]) -> dict[str, Any]:
         """One incident and its story."""
-        return {"incident": self._reception.board.incident(name), "name": name, "entries": timeline(messages), "headings": HEADINGS}
+        return {
+            "incident": self._reception.board.incident(name), "name": name, "entries": timeline(messages), "headings": HEADINGS,
+            "accuracy": draw_accuracy(known_accuracy(messages)), "verified": verified_gain(messages),
+        }  # fmt: skip
 
     def report(self, name: str, messages: Sequence[Message]) -> str:
         """What `python -m agents.report` writes, but for its plots: one HTML file that needs nothing else."""

@@ -37,7 +37,7 @@ class Scene(Office):
             self.evidence(cursor, 1.0 + (cursor - 900) * 0.37)
         self.say(IncidentOpened, pipeline="digits-first", onset=901, alarm_at=936, log_evidence=14.3)
         for cursor in range(950, 1500, 30):
-            self.evidence(cursor, 16.0 + (cursor - 950) * 0.02)
+            self.evidence(cursor, 16.0 + (cursor - 950) * 0.6)
 
     def evidence(self, cursor, value):
         self.say(EvidenceUpdated, cursor=cursor, log_evidence=value)
@@ -95,7 +95,7 @@ class Scene(Office):
         self.ahead += 20
         self.say(PipelineLive, "deployment", "digits-1", pipeline="digits-1-filter", previous="digits-first", reference="digits-first", base="digits-first", gated=True, since=1710, version="2", reason="filter for digits-1, provisional")
         for cursor in range(1710, 2600, 30):
-            self.evidence(cursor, max(0.0, 26 * 0.5 ** ((cursor - 1710) / 60) + (cursor * 7919 % 13) / 12))
+            self.evidence(cursor, max(0.0, 340 * 0.5 ** ((cursor - 1710) / 60) + (cursor * 7919 % 13) / 12))
         self.ahead += 35
         self.say(RemedyVerified, "planner", pipeline="digits-1-filter", helped=True, gain=0.43, gain_interval=(0.31, 0.48), log_evidence=4.4, labels_used=10)
         self.say(IncidentClosed, "planner", outcome="verified", reason="digits-1-filter gains +0.430 on fresh drifted records")

@@ -81,6 +81,7 @@ def main(folder):
                 office.reception.answer(AUDIT, answer, "ana", seq)
             day.take("label", f"/question/{AUDIT}", (1100, 720))
             day.take("label-phone", f"/question/{AUDIT}", PHONE)
+            day.take("grid", f"/grid/{AUDIT}", whole=True)
             day.take("overview", "/", whole=True)
             day.take("map", "/map", (1100, 1000), until=MAPPED, then=lasso)
             day.take("map-phone", "/map", PHONE, until=MAPPED)

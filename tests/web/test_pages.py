@@ -7,7 +7,7 @@ import numpy as np
 
 from agents.board import Trace
 from agents.doors.evidence import Evidence
-from agents.messages import AskLabels, EvidenceUpdated, PipelineLive, PolicySet
+from agents.messages import AskLabels, EvidenceUpdated, Finding, HarmAssessed, IncidentOpened, Label, PipelineLive, PolicySet, WindowAnalysed
 from agents.web.plot import draw
 from workflows.steps.window import Window
 
@@ -90,6 +90,35 @@ def test_a_thousand_open_questions_are_listed(office, ana):
 
 
 def test_evidence_far_above_the_line_does_not_squeeze_the_line_away():
-    drawn = draw(Trace(((0, 0.0), (100, 1.0), (200, 900.0)), ()), 13.8)
-    assert drawn.alarm < 140 and drawn.path.endswith(",22.0")
+    drawn = draw(Trace(((0, 0.0), (100, 1.0), (150, 90.0), (200, 900.0)), ()), 13.8)
+    *_, middle, top = (float(dot.split(",")[1]) for dot in drawn.path[1:].split(" L"))
+    assert drawn.alarm < 140 and top == 22.0 < middle < drawn.alarm - 10, "what is above the line is not flat"
+    assert [tick.text for tick in drawn.y_ticks] == ["0", "5", "100"] and "logarithmic" in drawn.words
     assert draw(Trace((), ()), 13.8) is None
+
+
+def test_an_incident_tells_its_kind_and_what_was_found(office, ana):
+    sentence, advice = "Accuracy of scanner <2> is 0.61, of the others 0.97", "label more of that scanner"
+    finding = Finding(check="bias", kind="bias", sentence=sentence, value=7.25, alarm_line=4.6, advice=advice, remedies=(), accuracy=0.61, interval=(0.5, 0.7))
+    office.say(IncidentOpened, incident="digits-2", pipeline="digits-first", onset=900, alarm_at=960, log_evidence=14.2, finding=finding)
+    for address in ("/", "/incidents", "/incident/digits-2"):
+        shown = ana.get(address).text
+        assert "scanner &lt;2&gt;" in shown, address
+    assert '<span class="tag kind">bias</span>' in ana.get("/").text and '<span class="tag kind">drift</span>' in ana.get("/incidents").text
+    assert "7.25, against 4.6" in shown and advice in shown and "0.610 (0.50 to 0.70)" in shown
+    assert "do not look like the clean data. Whether that hurts" in ana.get("/incident/digits-1").text
+
+
+def test_accuracy_is_drawn_before_during_and_after(office, ana):
+    assert 'class="plot accuracy"' not in ana.get("/incident/digits-1").text
+    known = {"window": "w", "last": 9, "classes": ("a", "b"), "clean_accuracy": 0.99, "estimated_accuracy": 0.56}
+    shift = {"records": 600, "mmd": 0.1, "mmd_p": 0.01, "ks": 0.5, "ks_p": 0.01, "audit": (), "teaching": (), "predicted": {}}
+    office.say(WindowAnalysed, estimate_error=0.08, **known, **shift)
+    labels = (Label(12, 1, "ana"), Label(15, 0, "ana"))
+    office.say(HarmAssessed, harmful=True, reason="r", accuracy=0.5, interval=(0.3, 0.8), pipeline="p", audit=labels, teaching=(), **known)
+    office.ask_choice()
+    shown = ana.get("/incident/digits-1").text
+    words = re.search(r'aria-label="(Accuracy[^"]+)"', shown).group(1)
+    assert "clean data: 0.990; drifted, estimated without labels: 0.560, 0.48 to 0.64; drifted, measured with 2 labels: 0.500, 0.30 to 0.80" in words
+    assert "drifted, with filter: 0.965" in words
+    assert re.findall(r'<g class="(\w+)">', shown) == ["clean", "estimated", "measured", "mended"]
