@@ -41,7 +41,7 @@ class Agent:
 
     def receive(self, message: Message) -> list[Message]:
         """Handle one message and note it in the story. While remedies are paused, what `agents.pause` names is held back."""
-        answer = self.pause.let_through(message, self.handle(message), self.holds)
+        answer = self.pause.let_through(message, self.handle(message), self.waits)
         if not message.transient:
             self.story.append(f"{type(message).__name__} {message.id} from {message.source}")
         return answer
@@ -55,7 +55,7 @@ class Agent:
         """What to say to `message`. Raises `IllegalMessageError` when the state does not accept it."""
         raise IllegalMessageError(self.name, self.state, message, self.story)
 
-    def holds(self, message: Message) -> bool:  # noqa: ARG002 - for subclasses
+    def waits(self, message: Message) -> bool:  # noqa: ARG002 - for subclasses
         """Whether an own word waits while remedies are paused, too, beside those of the types in `agents.pause.HELD`."""
         return False
 

@@ -10,8 +10,8 @@ import msgspec
 
 from agents.messages import (
     AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, HandOverRecords, IncidentClosed,
-    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, Resumed, SecondOpinion, Tick,
-    WindowObserved,
+    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, RemedyPrepared, Resumed, SecondOpinion,
+    Tick, WindowObserved,
 )
 from agents.story import QUIET, line
 
@@ -115,6 +115,7 @@ class Board:
         self._past: dict[str, QuestionView] = {}
         self._incidents: dict[str, IncidentView] = {}
         self._live: PipelineLive | None = None
+        self._prepared: dict[str, dict[str, str]] = {}  # incident -> pipeline -> the remedy that made it
         self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
         self._every = 1
         self._compared, self._agreed = 0, 0
@@ -183,6 +184,8 @@ class Board:
                 view_of.outcome, view_of.reason = message.outcome, message.reason
             case DeployPipeline():  # the planner has taken up what caused it
                 self._settle(message.cause)
+            case RemedyPrepared():
+                self._prepared.setdefault(message.incident, {})[message.pipeline] = message.remedy
             case Paused() | Resumed():
                 self._paused = message if isinstance(message, Paused) else None
                 self._settle(message.id)
@@ -226,6 +229,21 @@ class Board:
         """An incident by name."""
         with self._changed:
             return self._incidents.get(name)
+
+    def live(self) -> str:
+        """Name of the pipeline that answers; empty before there is one."""
+        with self._changed:
+            return self._live.pipeline if self._live else ""
+
+    def prepared(self, incident: str) -> dict[str, str]:
+        """The pipelines that were prepared for an incident, each with the remedy that made it."""
+        with self._changed:
+            return dict(self._prepared.get(incident, {}))
+
+    def newest_incident(self) -> str:
+        """Name of the incident that was opened last; empty where there was none."""
+        with self._changed:
+            return next(reversed(self._incidents), "")
 
     def open_incidents(self) -> list[str]:
         """Names of incidents that have not come to rest."""

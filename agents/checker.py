@@ -9,32 +9,34 @@ that only a person can mend is reported and closed at once; one that has been me
 
 Drift alone is no reason to act: after the alarm a person labels a few records drawn at random, and only when these or the
 label-free estimate say that accuracy suffers are labels asked to learn from.
+
+A rule of the policy may have it open an incident or measure without one (`SpotAudit`), and the policy may have it wait: it is *holding* between
+analysing and auditing then.
 """
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from scipy.stats import binom
-
 from agents.agent import Agent
 from agents.messages import (
-    AdoptChange, AgentFailed, AnalyseWindow, AskLabels, ChangeAdopted, CloseQuestion, DriftEnded, EvidenceSaved, EvidenceUpdated,
-    Finding, HarmAssessed, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, NoteMade, Paused, PipelineLive,
-    QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
+    ActuatorFired, ActuatorHeld, AdoptChange, AgentFailed, AnalyseWindow, AskLabels, AuditDrawn, ChangeAdopted, CloseQuestion, DRIFT, DriftEnded,
+    EvidenceSaved, EvidenceUpdated, Finding, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, NoteMade,
+    Paused, PipelineLive, QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
 )
+from agents.judge import Judge, asked
 from agents.numbering import Numbering
 from agents.panel import Alarm, Makers, Panel, remedies_for
 from agents.policy import Policy
-from models.detectors.end import DriftEnd
+from agents.strategy.actuators import Hold, brakes
+from agents.strategy.spot_audit import SpotAudit
+from models.detectors.end import DriftEnd, Share, rate_of_the_end
 from models.detectors.monitor import Monitor
-from models.estimators.betting import BettingInterval
 
 AWAITED = (("analysing", "AnalyseWindow"), ("adopting", "AdoptChange"))
 ADOPTED = ("harmless", "expected", "unknown class")  # outcomes after which the change belongs to the reference
 ASKING = ("auditing", "teaching")
 RESTING = ("watching", "adopting")  # no other agent has anything to do
 OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
-SUSPICIOUS = 0.2  # probability below which wrong answers are taken to be more than bad luck; what follows is checked by more labels
 UNKNOWN = -1  # the class index that stands for "none of these"
 
 
@@ -44,7 +46,7 @@ class Checker(Agent):
     name = "checker"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, ChangeAdopted, LogBegun, WindowObserved, RecordsLabelled, WindowAnalysed, LabelGiven, QuestionClosed, IncidentClosed,
-        AgentFailed, RequestFailed, RequestExpired, Paused, Resumed,
+        AgentFailed, RequestFailed, RequestExpired, ActuatorFired, AuditDrawn, HoldEnded, Paused, Resumed,
     )
 
     def __init__(
@@ -59,10 +61,13 @@ class Checker(Agent):
         self.numbering = Numbering()
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
+        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline)
+        self.brakes = brakes(("open", "ask", "adopt"), policy.actuators)
+        self.told: Hold | None = None  # by which no incident is opened, on record already
         self._forget_incident()
 
     def _forget_incident(self) -> None:
-        self.state, self.incident, self.window, self.question = "watching", "", "", ""
+        self.state, self.incident, self.window, self.question, self.held = "watching", "", "", "", ""
         self.finding: Finding | None = None
         self.analysis: WindowAnalysed | None = None
         self.audit: list[Label] = []
@@ -70,7 +75,7 @@ class Checker(Agent):
         self.harm: HarmAssessed | None = None
 
     def handle(self, message: Message) -> list[Message]:
-        said = self._handle(message)
+        said = [*self._handle(message), *self.spot_audit.handle(message)]
         return [*said, *(self.say(NoteMade, message, key=note, text=note) for note in self.panel.notes())]
 
     def _handle(self, message: Message) -> list[Message]:
@@ -86,13 +91,17 @@ class Checker(Agent):
             case ChangeAdopted():
                 self._adopted(message)
             case WindowAnalysed(incident=incident) if self.state == "analysing" and incident == self.incident:
-                return self._ask_audit(message)
+                return self._hear_analysis(message)
             case LabelGiven(question=question) if question == self.question and self.state in ASKING:
                 return self._learn(message)
             case QuestionClosed(question=question) if question == self.question and self.state in ASKING:
                 return self._settle(message)
+            case HoldEnded() if self.state == "holding" and message.cause == self.held:
+                return self._ask_audit(message)
+            case ActuatorFired(actuator="open"):
+                return self._open_by_rule(message)
             case IncidentClosed(incident=incident) if incident == self.incident and message.source != self.name and self.state != "adopting":
-                return self._rest(message)
+                return self._rest(message, message.time)
             case AgentFailed(agent=agent, incident=incident) if agent in OTHERS and incident == self.incident and self.state not in RESTING:
                 return self._close(message, "failed", f"the {agent} failed: {message.reason}")
             case RequestFailed() | RequestExpired() if (self.state, message.request) in AWAITED and message.incident == self.incident:
@@ -103,6 +112,9 @@ class Checker(Agent):
         match message:
             case IncidentOpened(incident=incident) if incident != self.incident:  # what followed from labels has been opened by them already
                 self._open(incident, message.finding)
+                self.brakes["open"].note(message.time, message.alarm_at)
+            case ActuatorHeld(actuator="open") if message.until or message.until_record:
+                self.told = Hold("", message.until, message.until_record)
             case EvidenceSaved():
                 self._resume(message)
             case DriftEnded():
@@ -111,6 +123,8 @@ class Checker(Agent):
     def _begin_anew(self, begun: LogBegun) -> list[Message]:
         self.cursor = self.saved = self.muted_until = 0
         self.panel.begin_log()
+        for brake in self.brakes.values():
+            brake.begin_log()
         if self.state == "analysing":  # its records were in the log that is gone
             return self._close(begun, "failed", "the inference service began a new log before the drifted records were kept")
         return []
@@ -174,11 +188,17 @@ class Checker(Agent):
         self.weighed += len(early) - seen
         found = self.panel.observe(window, seen)
         said: list[Message] = []
-        if self.state == "watching" and found is not None:  # what a check says tells more than that something is different
+        alarm = found is not None or (reading.alarm and reading.onset is not None and reading.alarm_at is not None)
+        if self.state != "watching" or not alarm:
+            return said, reading.log_evidence
+        if (held := self._why_not_open(window, self.cursor)) is not None:
+            said = held
+        elif found is not None:  # what a check says tells more than that something is different
             said = self._report(window, found)
-        elif self.state == "watching" and reading.alarm and reading.onset is not None and reading.alarm_at is not None:
+        elif reading.onset is not None and reading.alarm_at is not None:
             incident = f"{self.deployment}-{self.incidents + 1}"
             self._open(incident)
+            self.brakes["open"].note(window.time, self.numbering.record(reading.alarm_at))
             onset, alarm_at = self.numbering.record(reading.onset), self.numbering.record(reading.alarm_at)
             opened = self.say(
                 IncidentOpened, window, incident=incident, pipeline=self.pipeline, onset=onset, alarm_at=alarm_at,
@@ -194,9 +214,8 @@ class Checker(Agent):
         return [self.say(DriftEnded, window, pipeline=self.pipeline, at=window.last, incident="")]
 
     def _rate_of_the_end(self, live: PipelineLive) -> float:
-        """The share of routed records when just so few are drifted that the drift counts as over: gates take some clean ones, too."""
-        least = self.policy.detection.ended_below
-        return min(0.99, live.routed_clean + least * max(live.routed_drift - live.routed_clean, least))
+        clean = Share(live.routed_clean, live.routed_clean_most)
+        return rate_of_the_end(clean, live.routed_drift, self.policy.detection.ended_below)
 
     def _open(self, incident: str, finding: Finding | None = None) -> None:
         self._forget_incident()
@@ -216,7 +235,10 @@ class Checker(Agent):
         """Learn always, report only where a drift would be reported, too."""
         found = self.panel.learn(labelled, self.pipeline)
         due = self.state == "watching" and self.saved >= self.muted_until  # `saved`, unlike `cursor`, is the same when history is handled again
-        return self._report(labelled, found) if found is not None and due else []
+        if found is None or not due:
+            return []
+        held = self._why_not_open(labelled, self.saved)
+        return self._report(labelled, found) if held is None else held
 
     def _report(self, cause: Message, found: Alarm) -> list[Message]:
         """Open an incident of the check's kind, and either hand it to a person or look at the newest records that it may concern."""
@@ -224,6 +246,7 @@ class Checker(Agent):
         assert evidence.since is not None
         assert evidence.at is not None
         self._open(f"{self.deployment}-{self.incidents + 1}", finding)
+        self.brakes["open"].note(cause.time, evidence.at)
         opened = self.say(
             IncidentOpened, cause, incident=self.incident, pipeline=self.pipeline, onset=evidence.since, alarm_at=evidence.at,
             log_evidence=evidence.value, finding=finding,
@@ -232,6 +255,46 @@ class Checker(Agent):
             return [opened, *self._close(opened, "reported", f"{finding.sentence}. {finding.advice.capitalize()}")]
         # The images of older records have left the ring.
         return [opened, self._look_at(opened, max(evidence.since, self.cursor + 1 - self.policy.detection.window))]
+
+    # --- what the strategy of the policy says ---
+
+    def _why_not_open(self, cause: Message, record: int) -> list[Message] | None:
+        """None where an incident may open; else what puts on record, once, until when it may not. The alarm stays, so it opens then."""
+        hold = self.brakes["open"].hold(cause.time, record)
+        if hold is None:
+            return None
+        if self.told is not None and self.told[1:] == hold[1:]:
+            return []
+        self.told = hold
+        return [self.say(ActuatorHeld, cause, actuator="open", incident="", **hold._asdict())]
+
+    def _open_by_rule(self, fired: ActuatorFired) -> list[Message]:
+        """Open an incident as a check would, beginning with the records on which the rule rests."""
+        if self.state != "watching" or self.monitor is None:
+            reason = f"{self.incident or 'an incident'} is under way ({self.state})" if self.state != "watching" else "no pipeline is live yet"
+            return [self.say(ActuatorHeld, fired, actuator="open", reason=f"{fired.rule}: {reason}")]
+        if (held := self._why_not_open(fired, self.saved)) is not None:
+            return held
+        sentence = f"the rule {fired.rule!r} wants it looked at ({fired.reason})"
+        finding = Finding(f"rule {fired.rule}", DRIFT, sentence, 0.0, 0.0, "look at the newest images")
+        self._open(f"{self.deployment}-{self.incidents + 1}", finding)
+        self.brakes["open"].note(fired.time, self.saved)
+        first = max(1, self.cursor + 1 - min(fired.newest, self.policy.detection.window))
+        opened = self.say(
+            IncidentOpened, fired, incident=self.incident, pipeline=self.pipeline, onset=first, alarm_at=self.cursor, log_evidence=0.0,
+            finding=finding,
+        )
+        return [opened, self._look_at(opened, first)]
+
+    def _hear_analysis(self, analysis: WindowAnalysed) -> list[Message]:
+        """Ask, or wait until the policy lets a person be asked again."""
+        self.analysis, self.window = analysis, analysis.window
+        hold = self.brakes["ask"].hold(analysis.time, analysis.last)
+        if hold is None or not analysis.audit or (self.finding is not None and self.finding.accuracy is not None):
+            return self._ask_audit(analysis)
+        held = self.say(ActuatorHeld, analysis, actuator="ask", waits=True, **hold._asdict())
+        self.state, self.held = "holding", held.id
+        return [held]
 
     def _resume(self, saved: EvidenceSaved) -> None:
         if saved.pipeline == self.pipeline and self.monitor is not None:
@@ -248,22 +311,15 @@ class Checker(Agent):
 
     # --- does it hurt ---
 
-    def _ask_audit(self, analysis: WindowAnalysed) -> list[Message]:
-        self.state, self.analysis, self.window = "auditing", analysis, analysis.window
+    def _ask_audit(self, cause: Message) -> list[Message]:
+        self.state, analysis = "auditing", self.analysis
+        assert analysis is not None
         if self.finding is not None and self.finding.accuracy is not None:  # true labels have measured it
             found = self.finding
-            self.harm = self._harm(analysis, analysis, harmful=True, reason=found.sentence, accuracy=found.accuracy, interval=found.interval)
-            return self._teach(analysis, worth=not (analysis.likeness is not None and analysis.likeness.sure))
-        resembles = f"They resemble {analysis.likeness}. " if analysis.likeness and analysis.likeness.known else ""
-        text = (
-            f"The images since record {analysis.last - analysis.records + 1} look unlike the training data (KS {analysis.ks:.2f}). "
-            f"Without labels I estimate accuracy {analysis.estimated_accuracy:.2f} ({analysis.estimate_range[0]:.2f} to "
-            f"{analysis.estimate_range[1]:.2f}); "
-            f"on clean data it was {analysis.clean_accuracy:.3f}. {resembles}What do these, drawn at random, show?"
-        )
-        if self.finding is not None:
-            text = f"{self.finding.sentence.capitalize()}. {text}"
-        return [self._ask(analysis, "audit", analysis.audit, text)]
+            self.harm = self._harm(cause, analysis, harmful=True, reason=found.sentence, accuracy=found.accuracy, interval=found.interval)
+            return self._teach(cause, worth=not (analysis.likeness is not None and analysis.likeness.sure))
+        self.brakes["ask"].note(cause.time, analysis.last)
+        return [self._ask(cause, "audit", analysis.audit, asked(analysis, self.finding))]
 
     def _ask(self, cause: Message, purpose: str, items: tuple[int, ...], text: str) -> Message:
         assert self.analysis is not None
@@ -279,27 +335,9 @@ class Checker(Agent):
             self.teaching.append(given.label)
             return []
         self.audit.append(given.label)
-        _, high = self._audited()
-        if high < self._needed():
+        if self._judge().surely_hurts:
             return [self.say(CloseQuestion, given, question=self.question, reason="it hurts: settled")]
         return []
-
-    def _needed(self) -> float:
-        assert self.analysis is not None
-        return self.analysis.clean_accuracy - self.policy.harm.tolerance
-
-    def _audited(self) -> tuple[float, float]:
-        """Anytime-valid interval for the accuracy on drifted records, from the audit labels so far."""
-        interval = BettingInterval(level=0.95)
-        bounds = (0.0, 1.0)
-        for right in self._right():
-            bounds = interval.update(float(right))
-        return bounds
-
-    def _right(self) -> list[bool]:
-        assert self.analysis is not None
-        predicted = self.analysis.predicted
-        return [label.label == predicted[label.seq] for label in self.audit if label.label is not None]
 
     def _settle(self, closed: QuestionClosed) -> list[Message]:
         if closed.outcome == "expected":
@@ -313,10 +351,13 @@ class Checker(Agent):
         answered = sum(label.label is not None for label in self.audit)
         if unknown >= 2 and unknown >= self.policy.harm.unknown_share * answered:
             return self._close(closed, "unknown class", f"{unknown} of {answered} images show none of the classes: collect and label a new one")
-        self.harm = self._assess(closed)
-        if not self.harm.harmful:
-            return self._close(closed, "harmless", self.harm.reason)
-        return self._teach(closed, worth=self._worth_teaching())
+        assert self.analysis is not None
+        judge = self._judge()
+        harmful, reason = judge.verdict()
+        self.harm = self._harm(closed, self.analysis, harmful=harmful, reason=reason, accuracy=judge.accuracy, interval=judge.interval)
+        if not harmful:
+            return self._close(closed, "harmless", reason)
+        return self._teach(closed, worth=judge.worth_teaching())
 
     def _teach(self, cause: Message, *, worth: bool) -> list[Message]:
         """Ask for labels to learn from; on a mere suspicion remedies are tried without."""
@@ -329,35 +370,9 @@ class Checker(Agent):
         self.state = "teaching"
         return [self._ask(cause, "teaching", analysis.teaching, f"It hurts: {harm.reason}. These typical images teach a remedy most.")]
 
-    def _worth_teaching(self) -> bool:
-        """Whether a label spoke against the model or, where none did, the estimate does by more than its error and no label belies it.
-
-        Where the drift has a sure name, thousands of clean images, whose labels are known, are spoiled alike: a person's time is not for that.
-        """
+    def _judge(self) -> Judge:
         assert self.analysis is not None
-        if self.analysis.likeness is not None and self.analysis.likeness.sure:
-            return False
-        right, at_most = self._right(), self.analysis.estimated_accuracy + self.analysis.estimate_error
-        return not all(right) or (bool(right) and self._audited()[0] <= at_most < self._needed())
-
-    def _assess(self, cause: Message) -> HarmAssessed:
-        analysis = self.analysis
-        assert analysis is not None
-        right, (low, high) = self._right(), self._audited()
-        needed = self._needed()
-        accuracy = (sum(right) + 1) / (len(right) + 2) if right else analysis.estimated_accuracy
-        wrong = len(right) - sum(right)
-        # So many wrong answers are rare where accuracy is still what is needed: one of six at 0.98, three of six at 0.9.
-        suspicious = wrong > 0 and binom.sf(wrong - 1, len(right), 1 - needed) < SUSPICIOUS
-        # What is imitated is counted, so its error is one. An estimate from confidences alone has no error that could be relied on.
-        sure = analysis.likeness is not None and analysis.likeness.sure
-        estimated = analysis.estimate_range[1] if sure else analysis.estimated_accuracy
-        harmful = bool(high < needed or suspicious or estimated < needed)
-        reason = (
-            f"{sum(right)} of {len(right)} audit labels agree with the model, so its accuracy is {low:.2f} to {high:.2f} by them, and about "
-            f"{analysis.estimated_accuracy:.3f} as estimated without labels; on clean data it was {analysis.clean_accuracy:.3f}"
-        )
-        return self._harm(cause, analysis, harmful=harmful, reason=reason, accuracy=accuracy, interval=(low, high))
+        return Judge(self.analysis, self.audit, self.policy.harm.tolerance)
 
     def _harm(self, cause: Message, analysis: WindowAnalysed, **found: Any) -> HarmAssessed:
         return self.say(
@@ -371,19 +386,25 @@ class Checker(Agent):
 
     def _close(self, cause: Message, outcome: str, reason: str) -> list[Message]:
         closed = self.say(IncidentClosed, cause, incident=self.incident, outcome=outcome, reason=reason)
-        return [closed, *self._rest(closed)]
+        return [closed, *self._rest(closed, cause.time)]
 
-    def _rest(self, closed: IncidentClosed) -> list[Message]:
+    def _rest(self, closed: IncidentClosed, time: float) -> list[Message]:
         """What a person need not be asked about again is adopted; what hurts unmended is asked about again, but later.
 
         A verified remedy brings its own reference, in which the drift is known.
         """
-        if closed.outcome not in ADOPTED or not self.window:
+        adopts = closed.outcome in ADOPTED and self.window != ""
+        hold = self.brakes["adopt"].hold(time, self.saved) if adopts else None
+        if not adopts or hold is not None:
+            incident = self.incident
             self._load(self.reference)
             self._forget_incident()
             self.muted_until = 0 if closed.outcome == "verified" else self.saved + self.policy.detection.cool_down
-            return []
+            if hold is None:
+                return []
+            return [self.say(ActuatorHeld, closed, actuator="adopt", incident=incident, **hold._asdict())]
         self.state = "adopting"
+        self.brakes["adopt"].note(time, self.saved)
         return [self.say(AdoptChange, closed, incident=self.incident, pipeline=self.pipeline, window=self.window, deadline=120.0)]
 
     def _give_up(self, failure: RequestFailed | RequestExpired) -> list[Message]:

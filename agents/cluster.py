@@ -4,6 +4,7 @@ A local Ray (or `--address`), the first model if there is none, the inference de
 front desk for consoles, the web page; with `--scenario`, the traffic too. Ctrl-C stops cleanly.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -23,9 +24,15 @@ from agents.console import attend
 from agents.doors.shelf import Shelf
 from agents.front_desk import FrontDesk
 from agents.hosts.host import AgentError, Host
+from agents.hosts.timed import Timed
 from agents.ledger import Ledger
 from agents.messages import AskChoice, AskLabels, Message, PipelineLive
 from agents.options import OptionError, check_report, fetch_data
+from agents.outward.couriers import send_out
+from agents.outward.door import AddressError, checked
+from agents.outward.events import Events
+from agents.outward.hooks import Hook, HookError, load_hooks
+from agents.outward.metrics import Metrics
 from agents.policy import Policy, PolicyError, load_policy
 from agents.reception import Reception
 from agents.rehearsal import Rehearsal, write
@@ -37,6 +44,7 @@ from agents.subject import Subject
 from agents.system import System
 from agents.team import Team, Wiring, built_in, factories, with_agents
 from agents.visitor import Visitor
+from agents.web.metrics import TOKEN_FILE, metrics_token, scraped
 from agents.web.serve import PORT, open_page
 from models.pipeline import MANIFEST
 from scenarios.errors import DataError, ScenarioError
@@ -50,7 +58,11 @@ from workflows.tracking import MlflowTracking, Tracking
 MEANINGS = {"clean_before": "clean, before", "as_is": "drifted, as it was", "after": "drifted, after", "clean_after": "clean, after"}
 WATCH_SECONDS = 2.0
 DOORS = 8  # requests that may be in work at the same time
-USAGE = (AgentError, GraphError, OptionError, PolicyError, StateError, DataError, ScenarioError, DeploymentError, DeploymentFileError, BringError)
+USAGE = (
+    AddressError, AgentError, BringError, DataError, DeploymentError, DeploymentFileError, GraphError, HookError, OptionError, PolicyError,
+    ScenarioError, StateError,
+)  # fmt: skip
+EVENTS_TOKEN = "SCANFLOW_EVENTS_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def main(
@@ -70,6 +82,9 @@ def main(
     web: Annotated[bool, typer.Option(help="Serve the web page; its link is printed.")] = True,
     web_host: Annotated[str, typer.Option(help="Where the page is bound; other machines can reach it where this is not loopback.")] = "127.0.0.1",
     web_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = PORT,
+    events_url: Annotated[str | None, typer.Option(help="Post every message of the ledger there, as CloudEvents; docs/integrations.md.")] = None,
+    open_metrics: Annotated[bool, typer.Option(help="Let programs of this machine read /metrics without its token.")] = False,
+    webhooks: Annotated[Path | None, typer.Option(help="TOML file of webhooks: who is told of questions, alarms, changes.")] = None,
 ) -> None:
     """Supervise an inference deployment: detect drift, ask, decide, fix, verify, keep or undo."""
     stop = threading.Event()
@@ -78,6 +93,7 @@ def main(
         wanted = load_scenario(scenario or "default") if scenario or once else None
         rules = load_policy(policy)
         wiring = Wiring(with_agents(built_in(), agent or []))
+        events, hooks = _receivers(events_url, webhooks)
         check_report(report, played=wanted is not None)
         if deployment is not None and dataset is not None:
             raise OptionError("--deployment brings its own data; leave --dataset out")
@@ -86,8 +102,13 @@ def main(
             fetch_data(data, wanted, _say)
         with State(state or default_state()) as place, ExitStack() as cleanup:
             cluster = Cluster(place, rules, data, runtime, base_image, address, cleanup, stop, wiring)
-            if web and (page := open_page(cluster.reception, web_host, web_port, _say)):
+            route = scraped(cluster.metrics, metrics_token(place.folder), open_here=open_metrics)
+            page = open_page(cluster.reception, web_host, web_port, _say, [route]) if web else None
+            if page is not None:
                 cleanup.callback(page.close)
+                _say(f"metrics for Prometheus: {page.address}/metrics, with the token in {place.folder / TOKEN_FILE}")
+            link, told = page.address if page is not None else "", cluster.switchboard
+            send_out(place.folder, events, hooks, post=told.post, listen=told.listen, page=lambda: link, say=_say, cleanup=cleanup)
             code = cluster.play(wanted, report, once=once, scripted=yes_scripted, seed=seed) if wanted else cluster.serve()
     except USAGE as error:
         typer.echo(f"error: {error}", err=True)
@@ -129,16 +150,21 @@ class Cluster:
             host = _ray_host(self.subject, wiring.team, address)
             _stop_on_signals(stop)  # Ray has put a handler of its own in their place, which ends the process with a dump
             cleanup.callback(host.stop)
+        self.metrics = Metrics(dataset, clock=time.time)
+        self.metrics.watch(dataset, inference.stats)
         self.board = Board(dataset)
         self.system = System(
-            dataset, state=state, policy=policy, inference=inference, host=host, tracking=tracking, dataset=dataset, root=self.subject.root,
+            dataset, state=state, policy=policy, inference=inference, host=Timed(host, self.metrics.took), tracking=tracking, dataset=dataset,
+            root=self.subject.root,
             activate=lambda name: self.deployment.apply(state.pipeline(name)), wait=lambda: not stop.wait(0.05), executor=doors, ledger=ledger,
             stopping=stop.is_set, wiring=wiring,
         )
         self.switchboard = self.system.switchboard
         for message in ledger.messages():  # questions of the last run may still be open
             self.board.listen(message)
+            self.metrics.listen(message)
         self.switchboard.listen(self.board.listen)
+        self.switchboard.listen(self.metrics.listen)
         with self._phase("agents"):
             self.system.start()
         for work in (self._run, self._keep_up):
@@ -147,7 +173,8 @@ class Cluster:
             cleanup.callback(thread.join, 30.0)
         cleanup.callback(stop.set)
         self.reception = Reception(
-            self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features, self.switchboard.seats
+            self.board, ledger, inference, self.system.evidence, self.switchboard.post, self.subject.features, self.system.gallery,
+            self.switchboard.seats,
         )
         desk = FrontDesk(self.reception, state, self.endpoint.url)
         cleanup.callback(desk.close)
@@ -302,6 +329,12 @@ def _ray_host(subject: Subject, team: Team, address: str | None) -> Host:
     from agents.hosts.ray_host import RayHost  # importing Ray takes seconds, which a wrong option should not cost
 
     return RayHost(factories(subject.name, subject.policy, team, subject.impossible), address=address)
+
+
+def _receivers(events_url: str | None, webhooks: Path | None) -> tuple[Events | None, list[Hook]]:
+    """Where events and webhooks go. Raises `AddressError` and `HookError` before anything is started."""
+    events = Events(checked(events_url, "--events-url"), os.environ.get(EVENTS_TOKEN, "")) if events_url is not None else None
+    return events, load_hooks(webhooks, os.environ) if webhooks is not None else []
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,8 @@
 """The improver: prepares the remedies side by side and measures them on the same fresh records.
 
     idle -- HarmAssessed --> preparing -- all prepared or failed --> comparing -- RemediesCompared --> auditing -- settled --> idle
+
+Before it prepares anything it may be *holding*, until the policy lets it; while remedies are paused it prepares none.
 """
 
 from collections.abc import Mapping
@@ -12,11 +14,14 @@ import msgspec
 from agents.agent import Agent
 from agents.audit import PairedAudit
 from agents.messages import (
-    AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, IncidentClosed, LabelGiven, LogBegun, Message, Paused, PipelineLive, PrepareRemedy,
-    QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, Resumed,
+    ActuatorFired, ActuatorHeld, AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message,
+    Paused, PipelineLive, PrepareRemedy, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired,
+    RequestFailed, Resumed,
 )
 from agents.policy import Policy
 from agents.remedies import sort_out
+from agents.strategy.actuators import Hold, brakes
+from models.remedies.catalogue import learns_from_labels
 
 NOTHING = "nothing"
 NEEDS_NAME = ("simulate", "filter_pairs")  # can be prepared only where the drift resembles a known corruption
@@ -29,7 +34,7 @@ class Improver(Agent):
     name = "improver"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, QuestionClosed, RemedyVerified, IncidentClosed, RequestFailed,
-        RequestExpired, LogBegun, Paused, Resumed,
+        RequestExpired, LogBegun, ActuatorFired, HoldEnded, Paused, Resumed,
     )
 
     def __init__(self, deployment: str, policy: Policy, impossible: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -38,6 +43,8 @@ class Improver(Agent):
         self.impossible = impossible  # what the model of this deployment cannot have, with reasons: told with what failed
         self.base = ""  # what answers when everything behind gates is taken out
         self.verified: dict[str, str] = {}  # pipelines that helped in earlier incidents, each with its base
+        self.brake = brakes(("prepare",), policy.actuators)["prepare"]
+        self.paused = ""  # the rule by which no remedies are prepared
         self._forget_incident()
 
     def _forget_incident(self) -> None:
@@ -50,12 +57,19 @@ class Improver(Agent):
         self.compared: RemediesCompared | None = None
         self.audit: PairedAudit | None = None
 
-    def handle(self, message: Message) -> list[Message]:
+    def handle(self, message: Message) -> list[Message]:  # noqa: C901 - one case a type, nothing else
         match message:
             case PipelineLive():
                 self.base = message.base
             case HarmAssessed() if self.state == "idle":
-                return self._prepare(message)
+                self._forget_incident()
+                self.incident, self.harm = message.incident, message
+                return self._take_up(message, message, self.brake.hold(message.time, message.last))
+            case HoldEnded() if self.state == "holding" and message.cause == self.request:
+                assert self.harm is not None
+                return self._take_up(message, self.harm, None)
+            case ActuatorFired(actuator="pause" | "resume" as done):
+                self.paused = message.rule if done == "pause" else ""
             case RemedyPrepared() if message.cause in self.pending:
                 del self.pending[message.cause]
                 self.prepared[message.pipeline] = message
@@ -75,17 +89,28 @@ class Improver(Agent):
                 return self._expected(message)
             case QuestionClosed(question=question) if question == self.question:
                 return self._measured(message)
-            case LogBegun() if self.harm is not None:  # records count from 1 again: all that come are fresh
-                self.harm = msgspec.structs.replace(self.harm, last=0)
+            case LogBegun():  # records count from 1 again: all that come are fresh
+                self.brake.begin_log()
+                self.harm = msgspec.structs.replace(self.harm, last=0) if self.harm is not None else None
             case RemedyVerified(helped=True, pipeline=pipeline) if pipeline not in self.verified:
                 self.verified[pipeline] = self.base
             case IncidentClosed(incident=incident) if incident == self.incident:
                 self._forget_incident()
         return []
 
-    def _prepare(self, harm: HarmAssessed) -> list[Message]:
-        self._forget_incident()
-        self.state, self.incident, self.harm = "preparing", harm.incident, harm
+    def _take_up(self, cause: Message, harm: HarmAssessed, hold: Hold | None) -> list[Message]:
+        """Prepare remedies, unless a rule has paused them or the policy has them wait."""
+        if self.paused:
+            return self._close(cause, "reported", f"it hurts ({harm.reason}), and remedies are paused by the rule {self.paused!r}")
+        if hold is None:
+            return self._prepare(cause, harm)
+        held = self.say(ActuatorHeld, cause, actuator="prepare", waits=True, **hold._asdict())
+        self.state, self.request = "holding", held.id
+        return [held]
+
+    def _prepare(self, cause: Message, harm: HarmAssessed) -> list[Message]:
+        self.state = "preparing"
+        self.brake.note(cause.time, harm.last)
         alike = [pipeline for pipeline, base in self.verified.items() if base == self.base]  # others would bring back what a retraining replaced
         known = [("reuse", pipeline) for pipeline in alike[-2:] if pipeline != harm.pipeline]
         named = harm.likeness is not None and harm.likeness.known
@@ -94,13 +119,13 @@ class Improver(Agent):
         new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in wanted]
         requests = [
             self.say(
-                PrepareRemedy, harm, key=pipeline, remedy=remedy, base=harm.pipeline, pipeline=pipeline, window=harm.window,
+                PrepareRemedy, cause, key=pipeline, remedy=remedy, base=harm.pipeline, pipeline=pipeline, window=harm.window,
                 teaching=harm.teaching, seed=number, likeness=harm.likeness, deadline=self.policy.remedies.deadline,
             )
             for number, (remedy, pipeline) in enumerate([*known, *new])
         ]
         self.pending = {request.id: request.remedy for request in requests}
-        return list(requests) or self._measured(harm)
+        return list(requests) or self._measured(cause)
 
     def _compare(self, cause: Message) -> list[Message]:
         if self.pending:
@@ -199,7 +224,8 @@ class Improver(Agent):
     def _remedy(self, prepared: RemedyPrepared, audit: PairedAudit, slower: float) -> Remedy:
         gain, (low, high) = audit.gain(prepared.pipeline), audit.gain_interval(prepared.pipeline)
         assert self.harm is not None
-        teaching = 0 if prepared.remedy in ("recalibrate", "filter_pairs", "reuse") else len(self.harm.teaching)
+        taught = prepared.remedy != "reuse" and learns_from_labels(prepared.remedy)
+        teaching = len(self.harm.teaching) if taught else 0
         name = f"reuse {prepared.pipeline}" if prepared.remedy == "reuse" else prepared.remedy  # several may be used again
         now_low, now_high = self.harm.interval
         return Remedy(

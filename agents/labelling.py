@@ -11,6 +11,8 @@ import string
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from agents.board import QuestionView
 from agents.messages import ANSWERS
 
@@ -103,6 +105,15 @@ class LabellingSession:
         """Number of the shown image, from 1, and of how many."""
         items = self.question.items
         return (items.index(self.item) + 1 if self.item is not None else len(items), len(items))
+
+    def prefer(self, seqs: Sequence[int]) -> None:
+        """Show these images first. Labels that measure keep their order: it was drawn at random, and asking may stop before its end."""
+        if self.question.purpose == "audit":
+            self.note = "these labels measure: their order was drawn at random and stays as it is"
+            return
+        items = self.question.items
+        first = [seq for seq in seqs if seq in items]
+        self.question = msgspec.structs.replace(self.question, items=(*first, *(seq for seq in items if seq not in first)))
 
     def press(self, key: str) -> list[Offer]:
         """Take one key; what is to be sent to the desk now, in this order."""

@@ -106,6 +106,17 @@ class Ledger:
         query = _messages()
         return list(self._read(query.where(_log.c.type.in_([kind.__name__ for kind in kinds])) if kinds else query))
 
+    def after(self, position: int, limit: int) -> list[tuple[int, Message]]:
+        """At most `limit` messages that come after a position, each with its own; positions grow, with gaps."""
+        with self._lock, self._engine.connect() as connection:
+            rows = connection.execute(_messages().where(_log.c.position > position).limit(limit)).all()
+        return [(row.position, _decoder.decode(row.body)) for row in rows]
+
+    def end(self) -> int:
+        """Position of the newest entry; 0 where there is none."""
+        with self._lock, self._engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.max(_log.c.position))).scalar() or 0)
+
     def undelivered(self, recipients: Callable[[Message], Iterable[str]]) -> list[tuple[Message, list[str]]]:
         """Messages that some of their recipients have not handled, oldest first."""
         with self._lock, self._engine.connect() as connection:

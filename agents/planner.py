@@ -5,10 +5,13 @@
                        +- nothing fits   +- declined              +-- failed ---+                           +-- undoing --> watching
 
 When the drift has ended, the pipeline that was there before comes back (`DriftEnded`), and a person may undo at any time.
+
+It also follows the rules of the policy. Where `[actuators.deploy]` has a cool-down, it is *holding* until what is to go live may; what waits
+while no incident is under way waits beside the states above (`back`). At once go: what a person wants, and the undoing of what surely harms.
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,35 +19,30 @@ from agents.agent import Agent
 from agents.audit import PairedAudit
 from agents.improver import NOTHING
 from agents.messages import (
-    AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline, DriftEnded, IncidentClosed,
-    LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy,
-    RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, ShadowPipeline, UndoAsked,
+    ActuatorFired, ActuatorHeld, AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline,
+    DriftEnded, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared,
+    RemediesMeasured, Remedy, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, SensorRead, ShadowPipeline, UndoAsked,
 )
 from agents.policy import Policy
+from agents.rating import NEW_WEIGHTS, Rating, is_promising, odds
+from agents.strategy.actuators import brakes
+from agents.strategy.rules import Rules
 from models.estimators.paired import enough_evidence
 
+UNDOABLE = ("watching", "comparing", "auditing")  # states in which the pipeline before can be brought back
 ATTEMPTS = 3  # at going back to the pipeline before
 WEIGHT = math.log(2)  # evidence from fresh labels alone before which asking does not stop, however much spoke for the choice
-IMITATED = 20  # labels that a gain on imitated images is worth, where remedies are compared with each other
 AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
-NEW_WEIGHTS = ("recalibrate", "transfer", "simulate", "fine_tune", "reweight", "harden", "retrain", "refit")  # after these another classifier answers
 
 
-def odds(log_evidence: float) -> str:
-    """An e-value in words: what a gambler has made of 1 by betting that a remedy helps.
+class Waiting(NamedTuple):
+    """A pipeline that may not go live yet, in place of `live`; `held` is the id of the message that says so."""
 
-    >>> odds(2.5), odds(-1), odds(9)
-    ('12 to 1', '0.37 to 1', 'over 1000 to 1')
-    """
-    if log_evidence >= math.log(1000):
-        return "over 1000 to 1"
-    made = math.exp(log_evidence)
-    return f"{made:.0f} to 1" if made >= 10 else f"{made:.2g} to 1"
-
-
-def _is_promising(remedy: Remedy) -> bool:
-    """Whether it surely gains on clean images that are spoiled as the drifted ones are, by a sure name."""
-    return remedy.imitated is not None and remedy.imitated[0] > 0
+    held: str
+    pipeline: str
+    reason: str
+    by: str
+    live: str
 
 
 class Planner(Agent):
@@ -53,7 +51,7 @@ class Planner(Agent):
     name = "planner"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
-        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, Paused, Resumed,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -63,6 +61,10 @@ class Planner(Agent):
         self.undone: set[str] = set()  # pipelines that were taken out again
         self.made_for: dict[str, str] = {}  # the incident for which each pipeline went live
         self.given_up: set[str] = set()  # deployments that took too long: should one still succeed, it is taken back
+        self.rules = Rules(policy.rules, policy.sensors, policy.actuators, self.say)
+        self.brake = brakes(("deploy",), policy.actuators)["deploy"]
+        self.record = 0  # the newest that is known of
+        self.back: Waiting | None = None  # a way back that no incident waits for
         self._forget_incident()
 
     def _forget_incident(self) -> None:
@@ -74,8 +76,22 @@ class Planner(Agent):
         self.undo_reason, self.undo_outcome = "", "undone"
         self.approved_by = ""
         self.goal, self.attempts = "", 0
+        self.waiting: Waiting | None = None
 
-    def handle(self, message: Message) -> list[Message]:  # noqa: C901 - one case a type, nothing else
+    def handle(self, message: Message) -> list[Message]:
+        match message:
+            case (
+                PipelineLive(since=record) | RemediesMeasured(after=record) | DriftEnded(at=record) | SensorRead(record=record)
+                | HoldEnded(record=record)
+            ):  # fmt: skip
+                self.record = max(self.record, record)
+            case LogBegun():
+                self.record = 0
+                self.brake.begin_log()
+                self.rules.begin_log()
+        return self._handle(message)
+
+    def _handle(self, message: Message) -> list[Message]:  # noqa: C901 - one case a type, nothing else
         match message:
             case PipelineLive():
                 return self._went_live(message)
@@ -99,6 +115,10 @@ class Planner(Agent):
                 return [self._deploy(message, self.base, f"the drift that {self.live} was made for has ended")]
             case UndoAsked():
                 return self._undo_by_person(message)
+            case SensorRead():
+                return self._follow_rules(message)
+            case HoldEnded():
+                return self._hold_ended(message)
             case RequestFailed() | RequestExpired() if self.state in AWAITING and message.cause == self.request:
                 return self._failed(message)
             case IncidentClosed(incident=incident) if incident == self.incident and message.source != self.name:
@@ -107,7 +127,7 @@ class Planner(Agent):
                 return self._checker_failed(message)
         return []
 
-    def holds(self, message: Message) -> bool:
+    def waits(self, message: Message) -> bool:
         """While remedies are paused a chosen one does not go live; the way back, as by an undo, stays open."""
         return isinstance(message, DeployPipeline) and self.state == "deploying" and self.choice is not None
 
@@ -120,15 +140,16 @@ class Planner(Agent):
             return self._close(measured, "failed", f"the remedies were compared with {measured.base}, but {self.live} is live now")
         remedies = [remedy for remedy in measured.remedies if remedy.name != NOTHING]
         self.compared = len(remedies)
-        verdicts = {remedy.name: self._objection(remedy) for remedy in remedies}
+        rules = Rating(self.policy, measured.labels_used)
+        verdicts = {remedy.name: rules.objection(remedy) for remedy in remedies}
         verdicts |= {name: f"could not be prepared: {reason}" for name, reason in measured.failed.items()}
-        fit = [remedy for remedy in remedies if not self._objection(remedy)]
+        fit = [remedy for remedy in remedies if not rules.objection(remedy)]
         if not fit:
             reason = "no remedy has shown within the policy's limits that it helps"
             chosen = self.say(RemedyChosen, measured, remedy=NOTHING, pipeline=measured.base, reason=reason, verdicts=verdicts)
             return [chosen, *self._close(measured, "no remedy", reason)]
-        self.choice = best = max(fit, key=self._utility)
-        verdicts |= {remedy.name: f"fits, utility {self._utility(remedy):+.3f}" for remedy in fit}
+        self.choice = best = max(fit, key=rules.utility)
+        verdicts |= {remedy.name: f"fits, utility {rules.utility(remedy):+.3f}" for remedy in fit}
         verdicts[best.name] += ", the highest"
         reason = (
             f"gains {best.gain:+.3f} on drifted data (interval {best.gain_interval[0]:+.3f} to {best.gain_interval[1]:+.3f}), costs "
@@ -145,33 +166,6 @@ class Planner(Agent):
             text=f"I would apply {best.name}: it {reason}. Approve, choose another, or decline?", deadline=approval.deadline,
         )
         return [chosen, ask]
-
-    def _objection(self, remedy: Remedy) -> str:
-        """Why the policy forbids a remedy, or nothing."""
-        choice = self.policy.choice
-        if remedy.log_evidence <= 0 and not (_is_promising(remedy) and remedy.gain > 0):
-            return f"the labels do not speak for it: {odds(remedy.log_evidence)}"
-        if (gain := self._gain(remedy)) < self.policy.harm.tolerance:
-            return f"gains {gain:+.3f}, less than the {self.policy.harm.tolerance} that is put up with"
-        if remedy.clean_loss > choice.max_clean_loss:
-            return f"loses {remedy.clean_loss:.4f} on clean data, more than {choice.max_clean_loss}"
-        if remedy.latency_added > choice.max_latency_added:
-            return f"adds {1000 * remedy.latency_added:.1f} ms, more than {1000 * choice.max_latency_added:.0f}"
-        return ""
-
-    def _utility(self, remedy: Remedy) -> float:
-        """Gain less its costs, all in accuracy."""
-        choice = self.policy.choice
-        weights = choice.new_weights_price if remedy.name in NEW_WEIGHTS else 0.0
-        return self._gain(remedy) - remedy.clean_loss - choice.latency_price * remedy.latency_added - weights
-
-    def _gain(self, remedy: Remedy) -> float:
-        """The gain by labels and, where the drift has a sure name, on clean images spoiled alike: these tell good remedies apart."""
-        if remedy.imitated is None:
-            return remedy.gain
-        assert self.measured is not None
-        labels = self.measured.labels_used
-        return (labels * remedy.gain + IMITATED * sum(remedy.imitated) / 2) / (labels + IMITATED)
 
     def _decided(self, made: ChoiceMade) -> list[Message]:
         self.approved_by = made.by
@@ -195,22 +189,65 @@ class Planner(Agent):
         assert self.choice is not None
         return [self._deploy(shadowed, shadowed.pipeline, f"{self.choice.name} for {self.incident}, provisional", self.approved_by)]
 
-    def _deploy(self, cause: Message, pipeline: str, reason: str, by: str = "") -> Message:
-        self.state, self.goal = ("undoing" if self.undo_reason else "deploying"), pipeline
+    def _deploy(self, cause: Message, pipeline: str, reason: str, by: str = "", *, at_once: bool = False) -> Message:
+        """Bring a pipeline live, or say until when the policy has it wait."""
         # An incident that was closed is still why its remedy came, and so why it goes.
         incident = self.incident or cause.incident or self.made_for.get(self.live, "")
+        if not at_once and (held := self._held(cause, pipeline, reason, by, incident)) is not None:
+            return held
+        self.state, self.goal = ("undoing" if self.undo_reason else "deploying"), pipeline
         request = self.say(DeployPipeline, cause, pipeline=pipeline, reason=reason, by=by, incident=incident, deadline=120.0)
         self.request = request.id
+        self.brake.note(cause.time, self.record)
         return request
 
+    def _held(self, cause: Message, pipeline: str, reason: str, by: str, incident: str, *, aside: bool = False) -> Message | None:
+        """Why and until when a pipeline may not go live; nothing where it may. `aside`: the incident under way, if any, does not wait for it."""
+        hold = self.brake.hold(cause.time, self.record)
+        if hold is None:
+            return None
+        hold = hold._replace(reason=f"{pipeline} ({reason}): {hold.reason}")
+        held = self.say(ActuatorHeld, cause, actuator="deploy", waits=True, incident=incident, **hold._asdict())
+        waiting = Waiting(held.id, pipeline, reason, by, self.live)
+        if self.incident and not aside:
+            self.state, self.waiting = "holding", waiting
+        else:
+            self.back = waiting
+        return held
+
+    def _hold_ended(self, ended: HoldEnded) -> list[Message]:
+        """Take up what has waited, if it is still wanted; it waits again where something else went live meanwhile."""
+        waiting, back = self.waiting, self.back
+        if waiting is not None and waiting.held == ended.cause:
+            self.waiting = None
+            return [self._deploy(ended, waiting.pipeline, waiting.reason, waiting.by)]
+        if back is None or back.held != ended.cause:
+            return []
+        self.back = None
+        if self.live != back.live:
+            return []
+        if self.state != "watching":  # an incident goes first; what it brings may make the way back needless
+            until, reason = ended.time + self.brake.limits.cool_down, f"{back.pipeline} ({back.reason}): another change is under way ({self.state})"
+            held = self.say(ActuatorHeld, ended, actuator="deploy", reason=reason, until=until, until_record=self.record + 1, waits=True)
+            self.back = back._replace(held=held.id)
+            return [held]
+        return [self._deploy(ended, back.pipeline, back.reason, back.by)]
+
     def _went_live(self, live: PipelineLive) -> list[Message]:
+        if live.pipeline != self.live:
+            self.back = None
+            if self.live:  # else it is what was found at the first start
+                self.brake.note(live.time, live.since)
         self.live, self.base, self.previous = live.pipeline, live.base, live.previous
         if live.incident:
             self.made_for[live.pipeline] = live.incident
         if live.cause in self.given_up:
             self.given_up.discard(live.cause)
             reason = "undo: it went live only after its deadline, when nobody was left to verify it"
-            return [self.say(DeployPipeline, live, pipeline=live.previous, reason=reason, deadline=120.0)] if live.previous else []
+            if not live.previous:
+                return []
+            held = self._held(live, live.previous, reason, "", live.incident, aside=True)
+            return [held or self.say(DeployPipeline, live, pipeline=live.previous, reason=reason, deadline=120.0)]
         going_back = self.state == "undoing" or (self.state == "deploying" and not self.incident)
         asked_for = self.request != "" and live.cause == self.request  # one that was found at a start has no cause at all
         if not asked_for and not (going_back and live.pipeline == self.goal):
@@ -283,13 +320,13 @@ class Planner(Agent):
         assert self.audit is not None
         rule = self.policy.verification.in_doubt
         favoured = self._evidence() > 0 and self.audit.gain(self.live) > 0  # by all labels, and by the fresh ones
-        return rule == "keep" or (rule == "imitation" and _is_promising(self.choice) and favoured)
+        return rule == "keep" or (rule == "imitation" and is_promising(self.choice) and favoured)
 
     def _verdict(self, cause: Message) -> list[Message]:
         assert self.audit is not None
         if isinstance(cause, QuestionClosed) and cause.outcome == "expected":
             self.undo_reason, self.undo_outcome = f"{cause.by or 'a person'} says that this change is meant", "expected"
-            return [self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
+            return [self._deploy(cause, self.previous, f"undo: {self.undo_reason}", at_once=True)]
         low, high = self.audit.gain_interval(self.live) if self.audit.labels else (0.0, 0.0)
         gain = self.audit.gain(self.live) if self.audit.labels else 0.0
         in_doubt = high >= 0 and self.audit.labels > 0 and self._is_kept_in_doubt()
@@ -305,26 +342,47 @@ class Planner(Agent):
         self.undo_reason = f"fresh drifted records did not show that it helps ({shown})"
         if not self.audit.labels:
             self.undo_reason = "nobody labelled fresh drifted records, so it has not shown that it helps"
-        return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}")]
+        return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}", at_once=high < 0)]
 
     def _undo_by_person(self, asked: UndoAsked) -> list[Message]:
-        waiting = bool(self.pause.held)  # for remedies to be resumed: nothing of it has begun
-        busy = self.state not in ("watching", "comparing", "auditing") and not waiting
-        if busy or not self.previous or self.previous == self.live or self.previous in self.undone:
-            reason = f"a change is under way ({self.state})" if busy else "there is no pipeline before the live one"
-            if not busy and self.previous in self.undone:
-                reason = f"the one before, {self.previous}, was itself undone: it has not shown that it helps"
+        if reason := self._why_not_undo((*UNDOABLE, "holding")):
             return [self.say(AnswerRefused, asked, question="undo", by=asked.by, reason=reason)]
+        return self._undo(asked, f"undone by {asked.by}", asked.by)
+
+    def _why_not_undo(self, states: tuple[str, ...]) -> str:
+        """What stands against the pipeline before, or nothing; it can be brought back in these states."""
+        if self.state not in states and not self.pause.held:  # what waits for remedies to be resumed has not begun
+            return f"a change is under way ({self.state})"
+        if not self.previous or self.previous == self.live:
+            return "there is no pipeline before the live one"
+        if self.previous in self.undone:
+            return f"the one before, {self.previous}, was itself undone: it has not shown that it helps"
+        return ""
+
+    def _undo(self, cause: Message, reason: str, by: str = "") -> list[Message]:
         said: list[Message] = []
+        waiting = bool(self.pause.held)
         if self.state == "auditing" and not waiting:
-            said = [self.say(CloseQuestion, asked, question=self.question, reason=f"undone by {asked.by}")]
-        if self.state not in ("watching", "comparing", "auditing"):
-            said = self._close(asked, "declined", f"undone by {asked.by} while remedies were paused")
+            said = [self.say(CloseQuestion, cause, question=self.question, reason=reason)]
+        if self.state not in (*UNDOABLE, "holding"):
+            said = self._close(cause, "declined", f"{reason} while remedies were paused")
         self.pause.held.clear()
         if self.state != "watching":
-            self.undo_reason = f"undone by {asked.by}"
-        self.question = ""
-        return [*said, self._deploy(asked, self.previous, f"undone by {asked.by}", asked.by)]
+            if self.state == "holding" and not self.undo_reason:  # what waited was never live
+                self.undo_outcome = "declined"
+            self.undo_reason = reason
+        self.question, self.waiting, self.back = "", None, None
+        return [*said, self._deploy(cause, self.previous, reason, by, at_once=bool(by))]
+
+    def _follow_rules(self, read: SensorRead) -> list[Message]:
+        said = self.rules.follow(read)
+        wanted = [fired for fired in said if isinstance(fired, ActuatorFired) and fired.actuator == "undo"]
+        for fired in wanted[:1]:
+            if reason := self._why_not_undo(UNDOABLE):
+                said.append(self.say(ActuatorHeld, read, key="undo", actuator="undo", reason=f"{fired.rule}: {reason}", incident=read.during))
+            else:
+                said += self._undo(read, f"undone by the rule {fired.rule!r}: {fired.reason}")
+        return said
 
     def _failed(self, failure: RequestFailed | RequestExpired) -> list[Message]:
         reason = failure.reason if isinstance(failure, RequestFailed) else f"{failure.request} was not done in time"
@@ -333,7 +391,8 @@ class Planner(Agent):
         back = self.state == "undoing" or (self.state == "deploying" and not self.incident)
         if back and self.attempts < ATTEMPTS - 1:
             self.attempts += 1
-            return [self._deploy(failure, self.goal, f"{self.undo_reason or 'going back'}; tried again, since {reason}")]
+            again = f"{self.undo_reason or 'going back'}; tried again, since {reason}"
+            return [self._deploy(failure, self.goal, again, at_once=True)]
         if self.state == "comparing":  # live, but nothing fresh to judge it by: it has not shown that it helps
             self.undo_reason = f"could not be verified: {reason}"
             return [self._deploy(failure, self.previous, f"undo: {self.undo_reason}")]
@@ -346,7 +405,7 @@ class Planner(Agent):
 
     def _let_go(self, closed: IncidentClosed) -> list[Message]:
         """Another agent gave the incident up: nothing that is on trial stays live."""
-        on_trial = self.state in ("comparing", "auditing")
+        on_trial = self.state in ("comparing", "auditing") or (self.state == "holding" and self.undo_reason != "")
         if self.state == "deploying":
             self.given_up.add(self.request)
         self._forget_incident()

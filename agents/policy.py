@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from agents.strategy.settings import SECTIONS, Actuator, Rule, Sensor, StrategyError, read
 from models.remedies.catalogue import PRESENT, names
 from models.weaknesses import catalogue as weaknesses
 from models.weaknesses.synthetic import labelled_reference
@@ -130,6 +131,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     verification: Verification = Verification()
     checks: dict[str, dict[str, Any]] = {}
     """Which checks look for other weaknesses than drift, each with its parameters."""
+    sensors: dict[str, Sensor] = {}
+    rules: dict[str, Rule] = {}
+    actuators: dict[str, Actuator] = {}
+    """When agents look, under which condition they act, and how often at most. See `docs/strategy.md`."""
 
 
 ALWAYS = ("drift",)  # checks that need not be turned on
@@ -161,13 +166,17 @@ def from_toml(text: str, name: str = "policy") -> Policy:
         raise PolicyError(f"{name}: not valid TOML: {error}") from error
     _check_keys(raw, name)
     try:
-        policy = msgspec.convert(raw, Policy)
+        strategy = read(raw)
+    except StrategyError as error:
+        raise PolicyError(f"{name}: {error}") from error
+    try:
+        policy = msgspec.convert({section: values for section, values in raw.items() if section not in SECTIONS}, Policy)
     except msgspec.ValidationError as error:
         place = re.search(r"at `\$\.(\w+)\.(\w+)", str(error))
         assert place is not None  # sections and keys have been looked at, so it is a value
         raise _refused(name, place[1], place[2], raw[place[1]][place[2]]) from error
     _check_values(policy, name)
-    return policy
+    return msgspec.structs.replace(policy, sensors=strategy.sensors, rules=strategy.rules, actuators=strategy.actuators)
 
 
 def load_policy(path: Path | None) -> Policy:
@@ -189,6 +198,8 @@ def _check_keys(raw: dict[str, Any], name: str) -> None:
             raise PolicyError(f"{name}: no section [{section}]{_nearest(section, list(sections))}")
         if not isinstance(values, dict):
             raise PolicyError(f"{name}: {section} is a section; write [{section}] and its keys below it")
+        if section in SECTIONS:  # names of the user's own; `read` looks at them
+            continue
         if section == "checks":  # what can be in it depends on the checks
             for check, parameters in values.items():
                 if not isinstance(parameters, dict):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from agents.board import Board
 from agents.doors.evidence import Evidence
+from agents.doors.gallery import NEIGHBOURS, Gallery, Neighbour
 from agents.ledger import Ledger
 from agents.messages import AnswerOffered, JoinLabels, Message, Paused, Resumed, UndoAsked
 from agents.policy import Policy
 from agents.roll import Seat
 from agents.rules import Rule, in_force
 from agents.story import tell
-from workflows.inference import Inference
+from workflows.inference import Inference, Records
 
 ANSWER_SECONDS = 10.0
 
@@ -28,18 +30,28 @@ class ReceptionError(Exception):
     """Somebody asked for something that cannot be done; the text says what can."""
 
 
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """What a filter makes of an image: the filter of `pipeline`, which is live or was made by `remedy`."""
+
+    pipeline: str
+    remedy: str
+    live: bool
+    image: NDArray[Any]
+
+
 class Reception:
     """One deployment's board, ledger, images and letter box. Safe to use from several threads.
 
     `post` hands a message to the switchboard; `features` names the columns, where rows of a table are answered in place of images;
-    `seats` tells what each agent is at.
+    `gallery` has clean images, where there are any to show; `seats` tells what each agent is at.
     """
 
     def __init__(
         self, board: Board, ledger: Ledger, inference: Inference, evidence: Evidence, post: Callable[[Message], None],
-        features: tuple[str, ...] = (), seats: Callable[[], list[Seat]] = list,
+        features: tuple[str, ...] = (), gallery: Gallery | None = None, seats: Callable[[], list[Seat]] = list,
     ) -> None:
-        self.board, self.features, self.seats = board, features, seats
+        self.board, self.features, self.gallery, self.seats = board, features, gallery, seats
         self._ledger, self._inference, self._evidence, self._post = ledger, inference, evidence, post
 
     def messages(self, incident: str = "") -> list[Message]:
@@ -50,6 +62,10 @@ class Reception:
         if not messages and name:
             raise ReceptionError(f"no incident {incident!r}; known: {', '.join(known) or 'none'}")
         return messages
+
+    def since(self, time: float) -> list[Message]:
+        """All messages from a time on (UTC seconds), whatever they are about."""
+        return [message for message in self._ledger.messages() if message.time >= time]
 
     def story(self, incident: str = "") -> list[str]:
         """The lines of an incident's story."""
@@ -74,6 +90,30 @@ class Reception:
     def kept(self, incident: str, seqs: Sequence[int]) -> Images:
         """Those of the images that the evidence of an incident holds."""
         return self._evidence.images(incident, list(seqs))
+
+    def recent(self, count: int) -> Records:
+        """The newest records, at most `count`, without their images. Raises `workflows.inference.InferenceError`."""
+        return self._inference.records(max(0, self._inference.stats().last - count), count)
+
+    def neighbours(self, seq: int, count: int = NEIGHBOURS, *, image: NDArray[Any] | None = None) -> tuple[Neighbour, ...]:
+        """The clean images that the live pipeline finds nearest to a record, with their classes, nearest first.
+
+        None where the record's image is not kept any more, or where there are no clean images (tables). `image`: the record's, for who has
+        it at hand. Of the record itself nothing but its image is used, so no true label of it can show.
+        """
+        image = self.images([seq]).get(seq) if image is None else image
+        return () if self.gallery is None or image is None else self.gallery.neighbours(self.board.live(), image, count)
+
+    def filtered(self, seq: int, incident: str = "", *, image: NDArray[Any] | None = None) -> tuple[Filtered, ...]:
+        """What filters make of a record: the live one, and those that were prepared for an incident (by default the record's or the newest)."""
+        image = self.images([seq]).get(seq) if image is None else image
+        if self.gallery is None or image is None:
+            return ()
+        about = incident or next((view.incident for view in self.board.questions() if seq in view.items), self.board.newest_incident())
+        live = self.board.live()
+        names = {live: ""} | {name: remedy for name, remedy in self.board.prepared(about).items() if name != live}
+        made = ((name, remedy, self.gallery.filtered(name, image)) for name, remedy in names.items() if name)
+        return tuple(Filtered(name, remedy, name == live, one) for name, remedy, one in made if one is not None)
 
     def offer(self, question: str, answer: str, by: str, seq: int = 0, *, source: str = "console", reason: str = "") -> str:
         """Hand an answer to the desk without waiting; returns the id under which `outcome` tells what came of it."""

@@ -1,12 +1,14 @@
 """Messages as sentences: one line each for the log, and the whole story of an incident with the planner's table."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from agents.messages import (
-    AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, CompareRemedies, DeployPipeline, DriftEnded,
-    HarmAssessed, IncidentClosed, IncidentOpened, JoinLabels, LabelGiven, LogBegun, Message, MessageRefused, NoteMade, Paused, PipelineLive,
-    PipelineShadowed, PolicySet, PrepareRemedy, QuestionClosed, RecordsLabelled, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen,
-    RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, Resumed, SecondOpinion, UndoAsked, WindowAnalysed,
+    ActuatorFired, ActuatorHeld, AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, AuditMeasured, ChangeAdopted, ChoiceMade,
+    CompareRemedies, DeployPipeline, DriftEnded, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, JoinLabels, LabelGiven, LogBegun, Message,
+    MessageRefused, NoteMade, Paused, PipelineLive, PipelineShadowed, PolicySet, PrepareRemedy, QuestionClosed, RecordsLabelled, RecordsLost,
+    RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, Resumed, RuleSwitched,
+    SecondOpinion, UndoAsked, WindowAnalysed,
 )
 
 
@@ -108,7 +110,27 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"{message.message} from the {message.speaker} reached nobody: {message.reason}"
         case NoteMade():
             return f"the {message.source} notes: {message.text}"
+        case RuleSwitched():
+            return f"the rule {message.rule!r} is {'on' if message.on else 'off'}: {message.reason}"
+        case ActuatorFired():
+            return f"the rule {message.rule!r} has the agents {message.actuator}: {message.reason}"
+        case ActuatorHeld():
+            return f"{message.actuator} is held back{_until(message)}: {message.reason}"
+        case HoldEnded():
+            return f"{message.actuator} is no longer held back"
+        case AuditMeasured():
+            return (
+                f"{message.pipeline} is right on {message.accuracy:.3f} of {message.labels} records drawn at random ({message.low:.2f} to "
+                f"{message.high:.2f}); on clean data it was {message.clean_accuracy:.3f}"
+            )
     return ""
+
+
+def _until(held: ActuatorHeld) -> str:
+    """Until when, as far as that is known."""
+    ends = [f"{datetime.fromtimestamp(held.until, UTC):%Y-%m-%d %H:%M:%S} UTC"] if held.until else []
+    ends += [f"record {held.until_record}"] if held.until_record else []
+    return f" until {' and '.join(ends)}" if ends else ""
 
 
 INDENT = " " * 13  # of the planner's table within a story; no other line of a story begins so

@@ -15,6 +15,8 @@ from agents.policy import Policy
 from agents.remedies import sort_out
 from agents.state import State
 from models.pipeline import MANIFEST
+from models.remedies.catalogue import learns_from_labels
+from models.weaknesses import catalogue as weaknesses
 from workflows.brought import DeploymentFile
 from workflows.runners.runner import Limits
 from workflows.steps.bring import first_pipeline, gather_data
@@ -25,7 +27,6 @@ BROUGHT = "brought.json"  # beside a brought pipeline: what it was made from, an
 RECORDS, IMAGES, FEWEST_IMAGES = 50_000, 10_000, 2_000
 IMAGE_BYTES = 1 << 28  # for the ring of images, where that holds enough of them
 LOADED = 24  # classifiers in the memory of the server at once: ten pipelines, most with a second one, and what onnxruntime adds
-LEARNS_FROM_LABELS = ("transfer", "simulate", "filter", "fine_tune", "retrain", "refit")
 
 
 class Subject(NamedTuple):
@@ -99,8 +100,9 @@ def reduce(policy: Policy, impossible: dict[str, str]) -> Policy:
     >>> reduce(Policy(), {}) == Policy()
     True
     """
-    possible, _ = sort_out(policy.remedies.prepare, impossible)
-    learns = any(one in LEARNS_FROM_LABELS for one in possible)
+    of_checks = [remedy for check in policy.checks for remedy in weaknesses.remedies(check)]
+    possible, _ = sort_out([*policy.remedies.prepare, *of_checks], impossible)
+    learns = any(learns_from_labels(one) for one in possible)
     return policy if learns or not impossible else msgspec.structs.replace(policy, labels=msgspec.structs.replace(policy.labels, teaching=0))
 
 

@@ -10,16 +10,18 @@ import msgspec
 from agents.doors.analysis import Analysis
 from agents.doors.deployer import Deployer
 from agents.doors.evidence import Evidence
+from agents.doors.gallery import Gallery
 from agents.doors.labels import LabelDoor
 from agents.doors.likeness import Likenesses
 from agents.doors.log import LogDoor
+from agents.doors.looks import Looks
 from agents.doors.shelf import Shelf
 from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import (
-    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, HandOverRecords, JoinLabels, Message, PipelineLive, PolicySet, PrepareRemedy,
-    ReadRecords, RecordLive, ShadowPipeline, derived_id,
+    AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, DrawAudit, HandOverRecords, JoinLabels, LookAtRecords, Message, PipelineLive,
+    PolicySet, PrepareRemedy, ReadRecords, RecordLive, ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
 from agents.state import State
@@ -54,16 +56,18 @@ class System:
         self.ledger = ledger or Ledger.in_folder(state.folder, clock=clock)
         self._inference = inference
         self.evidence = Evidence(state)
+        self.gallery = Gallery(self.shelf, dataset, root)
         likenesses = Likenesses(state.folder / LIKENESS, dataset, root)
         analysis = Analysis(inference, self.shelf, self.evidence, likenesses, wait, least=policy.detection.least)
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
         needs = frozenset[str]().union(*(weaknesses.needs(check) for check in policy.checks))
         log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs)
+        looks = Looks(inference, self.shelf, self.evidence)
         doors: dict[type[Message], Door] = {
             ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,
             AdoptChange: analysis.adopt, PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy,
-            RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference),
+            RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference), LookAtRecords: looks.look, DrawAudit: looks.draw,
         }
         self.wiring = wiring or Wiring(built_in())
         self.switchboard = Switchboard(host, self.wiring.team, self.ledger, doors, clock=clock, executor=executor, wiring=self.wiring)

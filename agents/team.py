@@ -125,7 +125,7 @@ def factories(
     `impossible` are remedies that the model cannot have, with reasons.
     """
     special: dict[type[Agent], Callable[[], Agent]] = {
-        Tracker: partial(Tracker, deployment, policy.detection.records_per_second),
+        Tracker: partial(Tracker, deployment, policy.detection.records_per_second, policy.sensors),
         Checker: partial(Checker, deployment, policy, partial(load_monitor, policy.detection), partial(load_checks, policy.checks)),
         Improver: partial(Improver, deployment, policy, impossible or {}),
         Planner: partial(Planner, deployment, policy),

@@ -252,6 +252,14 @@ class Pipeline:
         """Which images count as routed, bool [n], by the classifier's features of the raw images, float32 [n, e] and [n, d]."""
         return np.any([path.weigh(early, latent)[1] for path in self._newest_first] or [np.zeros(len(early), bool)], axis=0)
 
+    def filtered(self, images: Floats) -> Floats | None:
+        """What the newest route's filter makes of images, float32 [n, c, h, w], clipped to [0, 1]; None where it has none."""
+        path = next(iter(self._newest_first), None)
+        if path is None or path.filter is None:
+            return None
+        (filtered,) = path.filter.run(None, {"images": images})
+        return np.asarray(filtered, np.float32).clip(0, 1)
+
     def _probe(self) -> None:
         """Run every part once on two grey images, so that parts that do not fit are found now and not by a client."""
         images = np.full((2, *self.manifest.input), 0.5, np.float32)

@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
+FIT_SAMPLES = 2000
+"""Training images whose features are kept at most."""
+
 SMALLEST_PART = 10
 """Fewest records in a part; below this neither a distance nor a p-value means anything."""
 
@@ -200,6 +203,11 @@ class Reference:
         save_npz(path, arrays)
 
     @property
+    def held_out(self) -> slice:
+        """Rows of the calibration part that no gate is fitted on, so that they tell of its errors: the second half."""
+        return slice(len(self.calibration_early) // 2, None)
+
+    @property
     def components(self) -> tuple[Component, ...]:
         """All known populations, clean data first."""
         clean = Component("clean", self.fit_early, self.fit_latent, self.calibration_early, self.calibration_latent)
@@ -269,6 +277,15 @@ class Reference:
     @cached_property
     def _latent_scale(self) -> tuple[Floats, Floats]:
         return _scale(self.fit_latent)
+
+
+def drawn(draw: np.random.Generator, count: int, most: int) -> NDArray[np.int64]:
+    """Which of `count` images stand in a part of a reference, in order: at most `most`. The fit part is drawn first, by `default_rng(seed)`.
+
+    >>> drawn(np.random.default_rng(0), 5, 3), drawn(np.random.default_rng(0), 2, 3)
+    (array([2, 3, 4]), array([0, 1]))
+    """
+    return np.sort(draw.permutation(count)[:most]).astype(np.int64)
 
 
 def _scale(values: Singles) -> tuple[Floats, Floats]:

@@ -17,13 +17,12 @@ from models.networks.any_classifier import AnyClassifier, Answer
 from models.networks.augment import affine, mirror_and_shift, photographs, wipe
 from models.networks.classifier import Classifier, Trunk
 from models.networks.numerics import BATCH, fast, thread_count, to_tensor
-from models.reference import Reference
+from models.reference import FIT_SAMPLES, Reference, drawn
 from scenarios.corruptions import Corruption
 
 SMALL: Final = 10_000
 """Training sets of grey images below this size are trained with augmentation, smaller batches and a few more epochs."""
 
-FIT_SAMPLES: Final = 2000
 CALIBRATION_SAMPLES: Final = 5000
 MOVED: Final = 200
 """Images by whose change the direction of a corruption is found; each is compared with itself, so few are enough."""
@@ -136,8 +135,8 @@ def make_reference(
 
     """
     draw = np.random.default_rng(seed)
-    chosen = np.sort(draw.permutation(len(train[1]))[:FIT_SAMPLES])
-    held = np.sort(draw.permutation(len(calibration[1]))[:CALIBRATION_SAMPLES])
+    chosen = drawn(draw, len(train[1]), FIT_SAMPLES)
+    held = drawn(draw, len(calibration[1]), CALIBRATION_SAMPLES)
     fit, kept = look(classifier, train[0][chosen]), look(classifier, calibration[0][held])
     truth = calibration[1][held]
     moves = [_move(classifier, train[0][chosen[:MOVED]], one, seed) for one in corruptions]

@@ -9,6 +9,7 @@ import numpy as np
 from agents.doors.shelf import Shelf
 from agents.messages import DeployPipeline, LiveRecorded, Message, PipelineLive, PipelineShadowed, RecordLive, ShadowPipeline
 from agents.switchboard import answer_to
+from models.detectors.end import clean_share
 from models.pipeline import Pipeline
 from models.reference import Reference
 from workflows.inference import Inference
@@ -62,12 +63,14 @@ class Deployer:
 
     def _routed(self, pipeline: str, reference: Path) -> dict[str, float]:
         """Which share of clean records, and of those of the drift that its newest route serves, the gates of a pipeline take."""
-        network = Pipeline.load(self._shelf.folder(pipeline))
-        names = {"clean": "routed_clean", network.manifest.routes[-1].drift: "routed_drift"}
-        return {
-            names[one.name]: float(network.takes(one.calibration_early, one.calibration_latent).mean())
-            for one in Reference.load(reference).components if one.name in names
-        }  # fmt: skip
+        network, known = Pipeline.load(self._shelf.folder(pipeline)), Reference.load(reference)
+        clean = network.takes(known.calibration_early[known.held_out], known.calibration_latent[known.held_out])
+        expected, most = clean_share(int(clean.sum()), len(clean))
+        facts = {"routed_clean": expected, "routed_clean_most": most}
+        for one in known.drifts:
+            if one.name == network.manifest.routes[-1].drift:
+                facts["routed_drift"] = float(network.takes(one.calibration_early, one.calibration_latent).mean())
+        return facts
 
     def record(self, request: Message) -> list[Message]:
         """Note in the tracking store what went live."""

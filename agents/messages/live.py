@@ -32,7 +32,8 @@ class DeployPipeline(Request, frozen=True, kw_only=True):
 class PipelineLive(Message, frozen=True, kw_only=True):
     """`pipeline` answers from record `since` on; `previous` stays loaded for undoing.
 
-    Its gates take about the shares `routed_clean` of clean records and `routed_drift` of those of its newest drift. `by` as in `DeployPipeline`.
+    Its gates take about the shares `routed_clean` of clean records, at most `routed_clean_most`, and `routed_drift` of those of its newest
+    drift. `by` as in `DeployPipeline`.
     """
 
     pipeline: str
@@ -44,6 +45,7 @@ class PipelineLive(Message, frozen=True, kw_only=True):
     version: str
     reason: str
     routed_clean: float = 0.0
+    routed_clean_most: float = 0.0
     routed_drift: float = 1.0
     by: str = ""
 

@@ -1,6 +1,7 @@
 """The page's addresses: who asks, may they, and which view answers. Each handler is a plain function run in a thread of its own.
 
     /  overview        /questions  all that is open      /question/NAME  label or decide      /incidents, /incident/NAME  the story
+    /map  latents in a plane
     /live  events      /image/SEQ?question=NAME          POST /press, /decide, /undo          /enter?token=...  the way in
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -19,9 +21,11 @@ from starlette.routing import Route
 from agents.board import QuestionView
 from agents.reception import Images, Reception, ReceptionError
 from agents.web.access import Access, AccessError, Session
+from agents.web.beside import Beside
 from agents.web.live import Live
+from agents.web.map import MapPages, numbers
 from agents.web.png import png
-from agents.web.seats import Seats
+from agents.web.seats import Seat, Seats
 from agents.web.timeline import as_json
 from agents.web.views import SIDE, THUMB, Views, plain
 
@@ -63,8 +67,10 @@ class Site:
 
     def __init__(self, reception: Reception, access: Access) -> None:
         self.reception, self.access = reception, access
-        self.views, self.seats = Views(reception), Seats(reception)
+        self.beside = Beside()
+        self.views, self.seats = Views(reception, self.beside), Seats(reception)
         self.live = Live(reception.board, self.views.frames, beat=self.seats.sweep)
+        self.map = MapPages(self.views)
         self._albums: dict[str, Images] = {}
         known, post = self._known, ["POST"]
         self.app = Starlette(
@@ -76,6 +82,9 @@ class Site:
                 Route("/leave", known(self._leave), methods=post), Route("/incident/{name}", known(self._incident)),
                 Route("/incident/{name}/report.html", known(self._report)), Route("/incident/{name}/story.json", known(self._json)),
                 Route("/incident/{name}/image/{seq:int}", known(self._kept_image)), Route("/status.json", known(self._status)),
+                Route("/incident/{name}/filtered/{seq:int}", known(self._filtered_image)), Route("/clean/{row:int}", known(self._clean_image)),
+                Route("/map", known(self._map)), Route("/map.json", known(self._map_points)), Route("/map/image/{seq:int}", known(self._map_image)),
+                Route("/map/look", known(self._map_look)), Route("/map/first", known(self._map_first), methods=post),
                 Route("/live", self._stream), Route("/enter", self._enter, methods=["GET", "POST"]), Route("/static/{name}", self._asset),
             ],
             exception_handlers={HTTPException: self._missing, AccessError: self._refused, ReceptionError: self._refused},
@@ -130,8 +139,8 @@ class Site:
         watch = f"{visit.request.base_url}enter?token={self.access.watch_token}"
         return self._page("overview.html", visit, **self.views.now(), watch_link=watch)
 
-    def _status(self, _visit: Visit) -> Response:
-        return _json(plain(self.reception.board.status()))
+    def _status(self, visit: Visit) -> Response:
+        return _json(plain(self.reception_of(visit).board.status()))
 
     async def _stream(self, request: Request) -> Response:
         self.access.check_host(request.headers)
@@ -148,24 +157,25 @@ class Site:
     # --- questions ---
 
     def _questions(self, visit: Visit) -> Response:
-        return self._page("questions.html", visit, questions=self.reception.board.questions())
+        return self._page("questions.html", visit, questions=self.reception_of(visit).board.questions())
 
     def _question(self, visit: Visit) -> Response:
-        view = self._asked(visit.name)
+        view = self._asked(visit, visit.name)
         if view.kind == "choice":
-            return self._page("decision.html", visit, **self.views.decision(view, self.reception.messages(view.incident)))
+            return self._page("decision.html", visit, **self.views.decision(view, self.reception_of(visit).messages(view.incident)))
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         seat.look()
-        return self._page("label.html", visit, **self.views.seat(seat, visit.session, self._album(view)))
+        response = self._page("label.html", visit, **self.views.seat(seat, visit.session, self._album(visit, view)))
+        return self._with_next(response, visit, view, seat)
 
     def _seat(self, visit: Visit) -> Response:
-        view = self._asked(visit.name)
+        view = self._asked(visit, visit.name)
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         seat.look()
-        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(view))))
+        return self._seated(visit, view, seat)
 
     def _press(self, visit: Visit) -> Response:
-        view = self._asked(visit.form.get("question", ""))
+        view = self._asked(visit, visit.form.get("question", ""))
         seat = self.seats.seat(visit.session.key, visit.session.name, view)
         item = visit.form.get("item", "")
         seat.press(visit.form.get("key", ""), int(item) if item.isdigit() else None)
@@ -173,61 +183,106 @@ class Site:
             return _go("/", visit)
         if not visit.by_script:
             return _go(_address(view), visit)
-        return HTMLResponse(self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(view))))
+        return self._seated(visit, view, seat)
+
+    def _seated(self, visit: Visit, view: QuestionView, seat: Seat) -> Response:
+        shown = self.views.part("seat.html", **self.views.seat(seat, visit.session, self._album(visit, view)))
+        return self._with_next(HTMLResponse(shown), visit, view, seat)
+
+    def _with_next(self, response: Response, visit: Visit, view: QuestionView, seat: Seat) -> Response:
+        """Once a response has gone out, what stands beside the next images is worked out."""
+        missing = [seq for seq in view.items if seq not in view.answers and seq != seat.session.item]
+        response.background = BackgroundTask(self.beside.ahead, self.reception_of(visit), view.incident, missing[:2], self._album(visit, view))
+        return response
 
     def _decide(self, visit: Visit) -> Response:
-        view = self._asked(visit.form.get("question", ""))
+        view = self._asked(visit, visit.form.get("question", ""))
         option, reason = visit.form.get("option", ""), " ".join(visit.form.get("reason", "").split())
-        refused = self.reception.answer(view.question, option, visit.session.name, source="web", reason=reason[:500])
+        refused = self.reception_of(visit).answer(view.question, option, visit.session.name, source="web", reason=reason[:500])
         visit.session.notice = f"Not taken: {refused}." if refused else f"Your answer was taken: {option}."
         return _go(_address(view), visit)
 
     def _undo(self, visit: Visit) -> Response:
-        refused = self.reception.undo(visit.session.name, source="web")
+        refused = self.reception_of(visit).undo(visit.session.name, source="web")
         visit.session.notice = f"Not undone: {refused}." if refused else "The pipeline before comes back; this page shows when it is live."
         return _go("/", visit)
 
     def _image(self, visit: Visit) -> Response:
-        view = self._asked(visit.request.query_params.get("question", ""))
-        image = self._album(view).get(visit.request.path_params["seq"])
+        view = self._asked(visit, visit.request.query_params.get("question", ""))
+        image = self._album(visit, view).get(visit.request.path_params["seq"])
         return _picture(None if image is None or image.ndim == 1 else png(image, SIDE))
 
     # --- incidents ---
 
     def _incidents(self, visit: Visit) -> Response:
-        return self._page("incidents.html", visit, incidents=self.reception.board.status().incidents[::-1])
+        return self._page("incidents.html", visit, incidents=self.reception_of(visit).board.status().incidents[::-1])
 
     def _incident(self, visit: Visit) -> Response:
-        return self._page("incident.html", visit, **self.views.incident(visit.name, self.reception.messages(visit.name)))
+        return self._page("incident.html", visit, **self.views.incident(visit.name, self.reception_of(visit).messages(visit.name)))
 
     def _report(self, visit: Visit) -> Response:
-        report = self.views.report(visit.name, self.reception.messages(visit.name))
+        report = self.views.report(visit.name, self.reception_of(visit).messages(visit.name))
         # It brings its own style and images; what it may load from elsewhere is nothing at all.
         policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
         return HTMLResponse(report, headers={"content-security-policy": policy} | _attached(f"{visit.name}.html"))
 
     def _json(self, visit: Visit) -> Response:
-        body = as_json(self.reception.messages(visit.name))
+        body = as_json(self.reception_of(visit).messages(visit.name))
         return Response(body, media_type="application/json", headers=_attached(f"{visit.name}.json"))
 
     def _kept_image(self, visit: Visit) -> Response:
         seq = visit.request.path_params["seq"]
-        image = self.reception.kept(visit.name, [seq]).get(seq) if self.reception.board.incident(visit.name) else None
+        image = self.reception_of(visit).kept(visit.name, [seq]).get(seq) if self.reception_of(visit).board.incident(visit.name) else None
         return _picture(None if image is None or image.ndim == 1 else png(image, THUMB))
+
+    def _filtered_image(self, visit: Visit) -> Response:
+        by, seq = visit.request.query_params.get("by", ""), visit.request.path_params["seq"]
+        around = self.beside.of(self.reception_of(visit), visit.name, seq) if self.reception_of(visit).board.incident(visit.name) else None
+        image = next((one.image for one in around.filtered if one.pipeline == by), None) if around else None
+        return _picture(None if image is None else png(image, THUMB))
+
+    def _clean_image(self, visit: Visit) -> Response:
+        gallery, row = self.reception_of(visit).gallery, visit.request.path_params["row"]
+        image = gallery.clean(visit.request.query_params.get("of", ""), row) if gallery else None
+        return _picture(None if image is None else png(image, THUMB))
+
+    # --- the map ---
+
+    def _map(self, visit: Visit) -> Response:
+        return self._page("map.html", visit, **self.map.page(self.reception_of(visit)))
+
+    def _map_points(self, visit: Visit) -> Response:
+        return self.map.points(self.reception_of(visit))
+
+    def _map_image(self, visit: Visit) -> Response:
+        return _picture(self.map.image(self.reception_of(visit), visit.request.path_params["seq"]))
+
+    def _map_look(self, visit: Visit) -> Response:
+        seqs, session = numbers(visit.request.query_params.get("seqs", "")), visit.session
+        return self.map.look(self.reception_of(visit), seqs, session.secret, may_answer=session.may_answer)
+
+    def _map_first(self, visit: Visit) -> Response:
+        view, session = self._asked(visit, visit.form.get("question", "")), visit.session
+        self.seats.seat(session.key, session.name, view).prefer(numbers(visit.form.get("seqs", "")))
+        return _go(_address(view), visit)
 
     # --- what several of them need ---
 
-    def _asked(self, name: str) -> QuestionView:
-        view = self.reception.board.question(name)
+    def reception_of(self, _visit: Visit) -> Reception:
+        """Whose pages these are: every handler asks here."""
+        return self.reception
+
+    def _asked(self, visit: Visit, name: str) -> QuestionView:
+        view = self.reception_of(visit).board.question(name)
         if view is None:
             raise ReceptionError(f"there is no question {name!r}; the open ones are under Questions")
         return view
 
-    def _album(self, view: QuestionView) -> Images:
+    def _album(self, visit: Visit, view: QuestionView) -> Images:
         """A question's images, read once: evidence is kept in files that hold whole windows."""
         album = self._albums.get(view.question)
         if album is None or any(seq not in album for seq in view.items):
-            album = self._albums[view.question] = self.reception.kept(view.incident, view.items)
+            album = self._albums[view.question] = self.reception_of(visit).kept(view.incident, view.items)
             while len(self._albums) > ALBUMS:
                 self._albums.pop(next(iter(self._albums)), None)
         return album

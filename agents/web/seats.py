@@ -6,7 +6,7 @@ A browser may be closed without a word, so an answer that is held for `HOLD_SECO
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agents.board import QuestionView
 from agents.labelling import LabellingSession, Offer
@@ -39,6 +39,11 @@ class Seat:
             if self.session.held is not before:
                 self._held_since = self._clock()
             self.look()
+
+    def prefer(self, items: Sequence[int]) -> None:
+        """Show these images first, as far as their question lets anybody choose."""
+        with self._lock:
+            self.session.prefer(items)
 
     def look(self) -> None:
         """Take in what others did, and what the desk said."""

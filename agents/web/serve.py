@@ -3,9 +3,10 @@
 import errno
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from agents.reception import Reception
 from agents.web.access import LOOPBACK, Access
@@ -26,6 +27,7 @@ class WebPage:
     ----------
     host : address to bind; a loopback address answers this machine only.
     port : 0 takes a free one.
+    routes : further addresses, which look after their own access; each is made for the page's `Access`.
 
     Attributes
     ----------
@@ -37,7 +39,9 @@ class WebPage:
         when the address cannot be bound.
     """
 
-    def __init__(self, reception: Reception, host: str = "127.0.0.1", port: int = PORT) -> None:
+    def __init__(
+        self, reception: Reception, host: str = "127.0.0.1", port: int = PORT, routes: Sequence[Callable[[Access], BaseRoute]] = (),
+    ) -> None:
         self._socket = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
         loopback = host in LOOPBACK
@@ -47,6 +51,7 @@ class WebPage:
         self.link = f"{self.address}/enter?token={self.access.token}"
         self.watch_link = f"{self.address}/enter?token={self.access.watch_token}"
         self.site = Site(reception, self.access)
+        self.site.app.router.routes.extend(route(self.access) for route in routes)
         config = uvicorn.Config(
             self.site.app, log_level="warning", access_log=False,  # a log of requests would hold the token
             server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=30,
@@ -76,10 +81,12 @@ class WebPage:
             raise WebError(f"the page did not start within {START_SECONDS:.0f} s; go on without it, or try again")
 
 
-def open_page(reception: Reception, host: str, port: int, say: Callable[[str], None]) -> WebPage | None:
+def open_page(
+    reception: Reception, host: str, port: int, say: Callable[[str], None], routes: Sequence[Callable[[Access], BaseRoute]] = (),
+) -> WebPage | None:
     """Serve the page and say where it is; where it cannot be, say why, and go on without."""
     try:
-        page = WebPage(reception, host, port)
+        page = WebPage(reception, host, port, routes)
     except WebError as error:
         say(f"no web page: {error}")
         return None

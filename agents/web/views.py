@@ -11,16 +11,18 @@ from typing import Any
 import jinja2
 import msgspec
 
-from agents.board import QuestionView, Status
+from agents.board import QuestionView
 from agents.messages import ChoiceMade, Message
 from agents.reception import Images, Reception
+from agents.reports.account import of_incident
+from agents.reports.page import render
 from agents.screens import clock, purpose
 from agents.web.access import Session
+from agents.web.beside import Beside, called
 from agents.web.live import Frames, event
 from agents.web.plot import draw
-from agents.web.png import data_uri
 from agents.web.seats import Seat
-from agents.web.timeline import HEADINGS, Entry, newest_table, timeline
+from agents.web.timeline import HEADINGS, newest_table, timeline
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -56,6 +58,7 @@ def _engine() -> jinja2.Environment:
     )  # fmt: skip
     versions = {name: hashlib.blake2s(asset.body, digest_size=6).hexdigest() for name, asset in assets().items()}
     engine.globals["asset"] = lambda name: f"/static/{name}?{versions[name]}"
+    engine.filters["called"] = called
     engine.filters |= {"clock": clock, "day": lambda utc: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(utc)), "purpose": purpose}
     return engine
 
@@ -63,8 +66,8 @@ def _engine() -> jinja2.Environment:
 class Views:
     """Renders. Everything that people wrote is escaped by the template engine."""
 
-    def __init__(self, reception: Reception) -> None:
-        self._reception = reception
+    def __init__(self, reception: Reception, beside: Beside) -> None:
+        self._reception, self._beside = reception, beside
         self.assets, self._engine = assets(), _engine()
 
     def page(self, template: str, visitor: Session | None, notice: str = "", **fields: Any) -> str:
@@ -120,6 +123,7 @@ class Views:
             "question": question, "seat": seat, "labelling": labelling, "session": session, "item": item, "number": number, "total": total,
             "missing": missing, "kept": item in images, "next_items": following[:2], "words": WORDS, "next_question": others[0] if others else None,
             "row": self._row(images.get(item)) if item is not None else None,
+            "around": self._beside.of(self._reception, question.incident, item, images[item]) if item is not None and item in images else None,
             "by_class": {name: key for key, name in labelling.keys.items()},
         }
 
@@ -134,7 +138,8 @@ class Views:
         made = next((one for one in messages if isinstance(one, ChoiceMade) and one.question == view.question), None)
         return {
             "question": view, "rows": newest_table(messages, view), "headings": HEADINGS, "closed": self._reception.board.closed(view.question),
-            "made": made, "others": [name for name in view.options if name not in ("approve", "decline")],
+            "made": made, "strips": self._beside.strips(self._reception, view.incident, messages),
+            "others": [name for name in view.options if name not in ("approve", "decline")],
         }
 
     # --- incidents ---
@@ -144,15 +149,9 @@ class Views:
         return {"incident": self._reception.board.incident(name), "name": name, "entries": timeline(messages), "headings": HEADINGS}
 
     def report(self, name: str, messages: Sequence[Message]) -> str:
-        """The story as one HTML file that needs nothing else: style and images are in it."""
-        shown = self.incident(name, messages)
-        entries: list[Entry] = shown["entries"]
-        wanted = sorted({label.seq for entry in entries for label in entry.labels})
-        images = self._reception.kept(name, wanted) if wanted else {}
-        pictures = {seq: data_uri(image, THUMB) for seq, image in images.items() if image.ndim > 1}
-        status: Status = self._reception.board.status()
-        style = self.assets["page.css"].body.decode()
-        return self.part("report.html", **shown, status=status, pictures=pictures, style=style, written=time.time())
+        """What `python -m agents.report` writes, but for its plots: one HTML file that needs nothing else."""
+        since = self._reception.since(messages[0].time)
+        return render(of_incident(since, name), since, self._reception.kept, written=time.time())
 
 
 def plain(value: Any) -> Any:

@@ -29,7 +29,7 @@ from benchmarks.science.worlds import FAMILIES, corruptions_of, external_world, 
 from scenarios.datasets import shared_data
 
 LABELS = "0,10,20,50,100"
-TASKS = 10  # of one process, which grows with each
+BATCH = 10  # worlds measured by the same processes, which grow; an executor that replaces its own workers can wait for ever (cpython#115634)
 
 
 def main(
@@ -98,8 +98,25 @@ def run(worlds: list[World], counts: tuple[int, ...], controls: int, file: Path,
     todo = [world for world in worlds if _lacks(known.get((world.corruption, world.seed)), counts, controlled=world.seed < controls)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     file.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=TASKS) as workers, Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console) as progress:
         bar = progress.add_task(worlds[0].dataset, total=len(worlds), completed=len(worlds) - len(todo))
+        for begin in range(0, len(todo), BATCH):
+            for row in _measured(todo[begin : begin + BATCH], known, counts, controls, processes):
+                known[row["corruption"], row["seed"]] = row | {"code": code}
+                draft = file.with_suffix(".part")
+                draft.write_text(json.dumps(list(known.values()), indent=1) + "\n")
+                draft.replace(file)
+                progress.advance(bar)
+                name, seconds = f"{row['corruption']} seed {row['seed']}", row["seconds"] + row["seconds_apart"]
+                console.print(f"{name}: {row['as_is']:.3f} -> {row['after']:.3f} by {row['chosen']}, {seconds:.0f} s")
+    report(list(known.values()), file)
+
+
+def _measured(
+    todo: list[World], known: dict[tuple[Any, Any], Row], counts: tuple[int, ...], controls: int, processes: int
+) -> Iterator[Row]:
+    """The rows of some worlds, by processes of their own, each as soon as all of its parts are there."""
+    with ProcessPoolExecutor(processes, get_context("spawn")) as workers:
         for training in [workers.submit(first_model, world.dataset, world.root, world.seed) for world in {one.seed: one for one in todo}.values()]:
             training.result()
         parts: dict[Future[Row], World] = {}
@@ -113,14 +130,7 @@ def run(worlds: list[World], counts: tuple[int, ...], controls: int, file: Path,
             row = known.get((world.corruption, world.seed), {})
             for part in (part for part, its in parts.items() if its is world):  # in the order in which they were begun
                 row = row | part.result()
-            known[world.corruption, world.seed] = row = row | {"code": code}
-            draft = file.with_suffix(".part")
-            draft.write_text(json.dumps(list(known.values()), indent=1) + "\n")
-            draft.replace(file)
-            progress.advance(bar)
-            name, seconds = f"{row['corruption']} seed {row['seed']}", row["seconds"] + row["seconds_apart"]
-            console.print(f"{name}: {row['as_is']:.3f} -> {row['after']:.3f} by {row['chosen']}, {seconds:.0f} s")
-    report(list(known.values()), file)
+            yield row
 
 
 def _completed(parts: dict[Future[Row], World]) -> Iterator[World]:

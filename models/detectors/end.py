@@ -9,14 +9,60 @@ Shin, J., Ramdas, A., Rinaldo, A. (2024). E-detectors: a nonparametric framework
 Waudby-Smith, I., Ramdas, A. (2024). Estimating means of bounded random variables by betting. J. Royal Statistical Society B 86(1).
 """
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import beta
 
 from models.detectors.e_detector import EDetector, EDetectorState
 
 _STAKES = (0.2, 0.45, 0.7, 0.98)
 """Parts of the largest stake that cannot go broke."""
+
+
+CONFIDENCE = 0.95
+SLACK = 0.2  # at most so much of the way from no drift to `ended_below` is added for not knowing the share of clean records well
+
+
+class Share(NamedTuple):
+    """The share of clean records that a gate routes: what is expected, and at most."""
+
+    expected: float
+    most: float
+
+
+def clean_share(routed: int, records: int) -> Share:
+    """Tell the share of clean records that a gate routes, from how many of so many it did (upper bound by Clopper and Pearson).
+
+    The records must be none that the gate's weights were fitted on. Its threshold is chosen as one of their scores: of the k-th largest of n
+    scores a fresh record exceeds a share that is distributed just as this takes it to be for k - 1 routed ones.
+
+    >>> [round(number, 3) for number in (*clean_share(0, 150), *clean_share(10, 1000))]
+    [0.007, 0.02, 0.011, 0.017]
+    """
+    if routed >= records:
+        return Share(1.0, 1.0)
+    return Share((routed + 1) / (records + 1), float(beta.ppf(CONFIDENCE, routed + 1, records - routed)))
+
+
+def rate_of_the_end(clean: Share, drift: float, ended_below: float) -> float:
+    """The share of routed records when just the share `ended_below` of them is drifted: gates take some clean ones, too.
+
+    Taken too low, an end is seen late or never; so the upper bound of the clean share counts, as far as drifts that go on are not ended by it
+    (`benchmarks.drift_end` tried how far that is).
+
+    Parameters
+    ----------
+    drift : share of drifted records that the gate routes.
+    ended_below : share of drifted records below which a drift is over.
+
+    >>> round(rate_of_the_end(Share(0.01, 0.02), 0.91, 0.1), 3), round(rate_of_the_end(Share(0.01, 0.2), 0.91, 0.1), 3)
+    (0.11, 0.118)
+    """
+    over = ended_below * max(drift - clean.expected, ended_below)
+    return min(0.99, clean.expected + over + min(max(0.0, clean.most - clean.expected), SLACK * over))
 
 
 class DriftEnd:

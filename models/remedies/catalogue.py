@@ -18,6 +18,7 @@ PRESENT = "nothing"  # the remedy that leaves everything as it is; every other o
 OWN = (
     PRESENT, "recalibrate", "transfer", "simulate", "filter_pairs", "filter", "fine_tune", "reweight", "harden", "retrain", "refit",
 )  # cheapest first
+UNTAUGHT = (PRESENT, "recalibrate", "filter_pairs")  # those of ours that a person's labels do not change
 
 
 def names() -> tuple[str, ...]:
@@ -32,6 +33,15 @@ def names() -> tuple[str, ...]:
     ('nothing', 'recalibrate', 'transfer')
     """
     return (*OWN, *_others())
+
+
+def learns_from_labels(name: str) -> bool:
+    """Whether labels that a person gives may make this remedy better; of those of other packages it is taken for granted.
+
+    >>> [name for name in OWN if not learns_from_labels(name)]
+    ['nothing', 'recalibrate', 'filter_pairs']
+    """
+    return name not in UNTAUGHT
 
 
 def remedies() -> "Mapping[str, Prepare]":

@@ -114,10 +114,10 @@ def _even(context: RemedyContext, candidate: Candidate, fitted: Fitted) -> float
     if context.calibration_images is None:
         return fitted.even
     reference, route = context.reference, RouteModules(candidate.filter, candidate.adapted)
-    half = len(reference.calibration_early) // 2
-    early, latent = torch.tensor(reference.calibration_early[half:]), torch.tensor(reference.calibration_latent[half:])
-    scores, clean = fitted.gate(early, latent).numpy(), context.calibration_images[half:]
-    before, labels = reference.calibration_logits[half:], reference.calibration_labels[half:]
+    unseen = reference.held_out
+    early, latent = torch.tensor(reference.calibration_early[unseen]), torch.tensor(reference.calibration_latent[unseen])
+    scores, clean = fitted.gate(early, latent).numpy(), context.calibration_images[unseen]
+    before, labels = reference.calibration_logits[unseen], reference.calibration_labels[unseen]
     asked = part(scores, fitted.even) > 0
     said = np.zeros_like(before)
     if asked.any():
@@ -155,7 +155,7 @@ def fit_gate(
     weight_decay : strength of the pull towards ignoring features.
     """
     reference = context.reference
-    half = len(reference.calibration_early) // 2  # the classifier was not trained on these; the other half tells of the gate's errors
+    half = reference.held_out.start  # the classifier was not trained on these; the other half tells of the gate's errors
     early = torch.tensor(np.concatenate([reference.fit_early, reference.calibration_early[:half]]))
     latent = torch.tensor(np.concatenate([reference.fit_latent, reference.calibration_latent[:half]]))
     clean = torch.cat([early, latent], 1)
@@ -181,7 +181,7 @@ def fit_gate(
     gate.weigh.bias.data = torch.tensor(found[-1:], dtype=torch.float32)
     gate.eval().requires_grad_(requires_grad=False)
     near = [_limit(gate(torch.tensor(one.calibration_early), torch.tensor(one.calibration_latent))) for one in apart]
-    clean = gate(torch.tensor(reference.calibration_early[half:]), torch.tensor(reference.calibration_latent[half:]))
+    clean = gate(torch.tensor(reference.calibration_early[reference.held_out]), torch.tensor(reference.calibration_latent[reference.held_out]))
     limit, score = max([_limit(clean), *near]), gate(drifted.early, drifted.latent)
     # Where the two lie apart, stand in the middle of the gap: fewer clean images are routed, at no cost to the drifted ones.
     threshold = max(limit, (limit + float(torch.quantile(score, ROUTED))) / 2)

@@ -79,5 +79,14 @@ def needs(name: str) -> frozenset[str]:
     return found
 
 
+def remedies(name: str) -> tuple[str, ...]:
+    """Return the remedies that a check names as its own; none where it leaves them to the policy, or to a person.
+
+    >>> remedies("bias"), remedies("decay")
+    (('reweight', 'retrain'), ())
+    """
+    return getattr(maker(name), "remedies", None) or ()
+
+
 def _others() -> dict[str, EntryPoint]:
     return registered(GROUP, "check", OWN)

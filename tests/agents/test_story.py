@@ -16,7 +16,8 @@ from tests.agents.test_messages import example
 
 MACHINERY = {
     "Request", "Tick", "ReadRecords", "RecordsRead", "HandOverRecords", "WindowObserved", "EvidenceUpdated", "EvidenceSaved", "AnalyseWindow",
-    "AdoptChange", "CloseQuestion", "ShadowPipeline", "RecordLive", "LiveRecorded",
+    "AdoptChange", "CloseQuestion", "ShadowPipeline", "RecordLive", "LiveRecorded", "LookAtRecords", "RecordsLookedAt",
+    "SensorRead", "DrawAudit", "AuditDrawn",
 }  # fmt: skip
 
 

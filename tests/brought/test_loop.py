@@ -144,5 +144,6 @@ def test_a_policy_keeps_what_a_model_can_have_and_asks_nobody_to_teach_in_vain()
     monitored = subjects.reduce(Policy(), nothing)
     assert monitored.labels.teaching == 0
     assert sort_out(Policy().remedies.prepare, nothing)[0] == ()
+    assert subjects.reduce(Policy(checks={"bias": {}}), nothing).labels == Labels(), "what reweights for a bias learns from labels"
     assert subjects.reduce(Policy(), {}) == Policy()
     assert msgspec.structs.replace(monitored, remedies=Remedies(), labels=Labels()) == Policy()

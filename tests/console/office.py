@@ -58,7 +58,7 @@ class Office:
     def __enter__(self):
         self.state.__enter__()
         inference = SimpleNamespace(images=self._images)
-        ledger = SimpleNamespace(story=lambda name: [message for message in self.messages if message.incident == name])
+        ledger = SimpleNamespace(story=lambda name: [one for one in self.messages if one.incident == name], messages=lambda: list(self.messages))
         self.reception = Reception(self.board, ledger, inference, Evidence(self.state), self.post, seats=lambda: self.seats)
         self._front = FrontDesk(self.reception, self.state, "http://127.0.0.1:1")
         return self

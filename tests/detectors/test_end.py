@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.checks import check_stream
-from models.detectors.end import DriftEnd
+from models.detectors.end import DriftEnd, Share, clean_share, rate_of_the_end
 
 
 def test_a_drift_at_the_very_rate_ends_falsely_no_more_often_than_stated():
@@ -41,3 +41,19 @@ def test_rates_and_flags_that_make_no_sense_are_refused():
         DriftEnd(rate=0)
     with pytest.raises(ValueError, match="flat array of true and false"):
         DriftEnd().update([0.5])
+
+
+def test_the_bound_of_the_clean_share_holds_for_gates_whose_threshold_is_a_score_of_the_records_themselves():
+    rng, over = np.random.default_rng(0), 0
+    for _ in range(400):
+        limit = np.sort(rng.random(150))[-1]  # the largest of 150 held-out scores: one of 151 fresh ones exceeds it
+        over += (1 - limit) > clean_share(0, 150).most
+    assert 0 < over <= 0.07 * 400
+    assert clean_share(0, 150).expected == 1 / 151
+    assert clean_share(9, 9) == Share(1.0, 1.0)
+
+
+def test_where_the_clean_share_is_known_badly_the_rate_rises_but_never_so_far_that_a_drift_that_goes_on_is_ended():
+    well, badly, hardly = (rate_of_the_end(Share(0.02, most), 0.92, 0.1) for most in (0.02, 0.03, 0.5))
+    assert well < badly < hardly < 0.02 + 0.2 * 0.9
+    assert rate_of_the_end(Share(0.02, 0.0), 0.92, 0.1) == well, "ledgers of before do not know the bound"

@@ -4,15 +4,37 @@ import sys
 import tempfile
 from pathlib import Path
 
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from agents.web.serve import WebPage
 from tests.web.chromium import browser_error, chromium, resize
-from tests.web.scene import APPROVE, AUDIT, Scene
+from tests.web.furnished import Furnished
+from tests.web.scene import APPROVE, AUDIT
 
 DESK, PHONE = (1100, 780), (375, 740)
 DRAWN = "return document.readyState === 'complete' && [...document.images].every(one => one.complete || !one.offsetParent)"  # but for folded ones
+
+
+MAPPED = "document.getElementById('map').dataset.drawn > 0"
+
+
+def by_class(driver):
+    """Colour the map by class."""
+    driver.find_element(By.CSS_SELECTOR, "input[value=class]").click()
+
+
+def lasso(driver, across=0.22, down=0.18):
+    """Draw a line around a part of the map, and wait for what lies inside."""
+    plane = driver.find_element(By.ID, "plane")
+    corners = [(-across, -down), (across, -down), (across, down), (-across, down), (-across, -down + 0.02)]
+    width, height = plane.size["width"], plane.size["height"]
+    hand = ActionChains(driver, duration=60).move_to_element_with_offset(plane, int(corners[0][0] * width), int(corners[0][1] * height)).click_and_hold()
+    for x, y in corners[1:]:
+        hand = hand.move_to_element_with_offset(plane, int(x * width), int(y * height))
+    hand.release().perform()
+    WebDriverWait(driver, 10).until(lambda _: "Furthest" not in driver.find_element(By.ID, "look").text)
 
 
 class Camera:
@@ -24,10 +46,15 @@ class Camera:
         driver.find_element(By.ID, "name").send_keys("ana")
         driver.find_element(By.CSS_SELECTOR, "button").click()
 
-    def take(self, name, address, size=DESK, *, whole=False, before=""):
+    def take(self, name, address, size=DESK, *, whole=False, before="", until="", then=None):
+        """`before` runs on the page as it has come, `until` must hold after that, `then` does something with the driver."""
         driver = self._driver
         resize(driver, *size, scale=2, phone=size == PHONE)
         driver.get(self._page.address + address)
+        if until:
+            WebDriverWait(driver, 10).until(lambda _: driver.execute_script(f"return {until}"))
+        if then:
+            then(driver)
         if before:
             driver.execute_script(before)
         if whole:
@@ -40,12 +67,14 @@ class Camera:
 def main(folder):
     """Play an incident and take a picture of each view when there is something to see."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as state, Scene(Path(state)) as office, chromium() as light, chromium(dark=True) as dark:
+    with tempfile.TemporaryDirectory() as state, Furnished(Path(state)) as office, chromium() as light, chromium(dark=True) as dark:
         page = WebPage(office.reception, port=0)
         try:
             day, night = Camera(light, page, folder), Camera(dark, page, folder)
+            office.furnish()
             office.watch()
             office.analyse()
+            office.learn()
             office.ask_labels(AUDIT)
             for seq, answer in zip(list(office.images)[:6], office.answers, strict=False):
                 office.ahead += 1.5
@@ -53,6 +82,9 @@ def main(folder):
             day.take("label", f"/question/{AUDIT}", (1100, 720))
             day.take("label-phone", f"/question/{AUDIT}", PHONE)
             day.take("overview", "/", whole=True)
+            day.take("map", "/map", (1100, 1000), until=MAPPED, then=lasso)
+            day.take("map-phone", "/map", PHONE, until=MAPPED)
+            night.take("map-dark", "/map", (1100, 1000), until=MAPPED, then=by_class)
             day.take("overview-phone", "/", PHONE)
             office.ahead += 21
             office.answer_all(AUDIT, "ana")

@@ -246,6 +246,14 @@ def test_a_module_that_the_container_will_not_see_is_refused_before_anything_run
     ContainerSteps(lambda: twin).check(Builder("g").step("one", "workflows.steps.train:f").build().steps["one"], home)
 
 
+@pytest.mark.parametrize("module", ["agents.story", "benchmarks.novelty", "tests.conftest"])
+def test_a_module_of_this_project_that_is_not_bound_into_the_container_is_refused_too(home, twin, module):
+    step = Builder("g").step("one", f"{module}:f").build().steps["one"]
+    ProcessSteps().check(step, home)
+    with pytest.raises(StepError, match="all that the step will see"):
+        ContainerSteps(lambda: twin).check(step, home)
+
+
 def test_without_an_engine_there_is_one_clear_error(home, tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
     with pytest.raises(RunnerError, match=r"no container engine answers .* or use --runner process"):

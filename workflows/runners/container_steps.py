@@ -24,7 +24,7 @@ from workflows.runners.containers import Bind, Containers, Spec
 from workflows.runners.leftovers import mark
 from workflows.runners.runner import RunnerError
 from workflows.runners.step_image import SITE, StepImage, find_image
-from workflows.runners.steps import GRACE, INTERRUPTED, NOT_STARTED, PYTHON, SHOWN, TIMED_OUT, Ended, Job, Stop, check_call, libraries
+from workflows.runners.steps import GRACE, INTERRUPTED, NOT_STARTED, PROJECT, PYTHON, SHOWN, TIMED_OUT, Ended, Job, Stop, check_call, libraries
 
 LABEL = "scanflow.try"
 INPUTS, OUTPUTS, PARAMS, GRAPH, CODE = "/scanflow/inputs", "/scanflow/outputs", "/scanflow/params.json", "/scanflow/graph", "/scanflow/code"
@@ -68,7 +68,7 @@ class ContainerSteps:
     def check(self, step: Step, base: Path) -> None:
         """See `StepRunner.check`: also that an engine answers, and that what is mounted is there."""
         if step.call:
-            check_call(step.call, base, SHOWN)
+            check_call(step.call, base, SHOWN, PACKAGES)
         for mount in step.environment.mounts:
             if not (base / mount.source).exists():
                 raise RunnerError(f"the mount {mount.source!r} should be at {base / mount.source}, and nothing is there")
@@ -129,8 +129,7 @@ class ContainerSteps:
         image = self._images[environment, job.base]
         binds = [*_inputs(job.inputs), Bind(job.outputs, OUTPUTS, writable=True), Bind(job.params, PARAMS), Bind(job.base, GRAPH)]
         binds += [Bind((job.base / mount.source).resolve(), mount.target, mount.writable) for mount in environment.mounts]
-        root = Path(__file__).resolve().parents[2]
-        binds += [Bind(root / name, f"{CODE}/{name}") for name in PACKAGES if (root / name).is_dir()]
+        binds += [Bind(PROJECT / name, f"{CODE}/{name}") for name in PACKAGES if (PROJECT / name).is_dir()]
         path = [GRAPH, CODE, SITE]
         if image.shares_libraries:
             for number, place in enumerate(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))):

@@ -36,8 +36,10 @@ GRACE = 5.0  # seconds that a step has to end by itself when it is told to
 BLOCK = 1 << 16
 NOT_STARTED, TIMED_OUT, RAISED, INTERRUPTED = 127, 124, 1, 130  # as shells count
 PYTHON = "python"
+PROJECT = Path(__file__).resolve().parents[2]
 # What a step sees beside the graph's folder where it does not see all that this process does.
-SHOWN = (Path(__file__).resolve().parents[2], *dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
+LIBRARIES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
+SHOWN = (PROJECT, *LIBRARIES)
 
 
 class Job(NamedTuple):
@@ -231,10 +233,11 @@ def _program(word: str, base: Path) -> str:
     return str(base / word) if "/" in word else word
 
 
-def check_call(call: str, base: Path, shown: Sequence[Path] = ()) -> None:
+def check_call(call: str, base: Path, shown: Sequence[Path] = (), packages: Sequence[str] = ()) -> None:
     """Find the module without importing it: it may need libraries that only the step's own process should load.
 
-    `shown`: the folders beside `base` that the step will see, where these are not those of this process. Raises `RunnerError`, `StepError`.
+    `shown`: the folders beside `base` that the step will see, where these are not those of this process. `packages`: those of this project
+    that it will see, where that is not all of it. Raises `RunnerError`, `StepError`.
     """
     from workflows.code import sources
 
@@ -245,7 +248,10 @@ def check_call(call: str, base: Path, shown: Sequence[Path] = ()) -> None:
     if not shown:
         if not sources(module, [base, *map(Path, sys.path)]) and importlib.util.find_spec(top) is None:
             raise StepError(f"{call!r}: there is no module {module!r} in the graph's folder ({base}) or on PYTHONPATH")
-    elif not sources(module, [base, *shown]) and PathFinder.find_spec(top, [*map(str, shown)]) is None:
+        return
+    if packages and top not in packages:  # what stands beside them in the project's folder is not shown
+        shown = [folder for folder in shown if folder != PROJECT or folder in LIBRARIES]
+    if not sources(module, [base, *shown]) and PathFinder.find_spec(top, [*map(str, shown)]) is None:
         raise StepError(
             f"{call!r}: there is no module {module!r} in the graph's folder ({base}) or among the installed libraries, and that is all "
             "that the step will see; move it there, or use --runner process"
