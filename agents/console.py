@@ -60,8 +60,9 @@ def main(
 def attend(visitor: Visitor, *, until: Callable[[], bool], name: str, history: Path | None = None) -> None:
     """Be the console of this terminal until `until()` holds or the person leaves it (Ctrl-D, `quit`).
 
-    For a program that runs a cluster itself; to be called in its main thread, which alone reads the keyboard. Ctrl-C does what it
-    would do to the program without a console: it raises SIGINT. `until` is asked five times a second, in the same thread.
+    For a program that runs a cluster itself; to be called in its main thread, which alone reads the keyboard. Ctrl-C leaves the labelling
+    of images; at the prompt it does what it would do to the program without a console: it raises SIGINT. `until` is asked five times a
+    second, in the same thread.
 
     Parameters
     ----------
@@ -151,6 +152,8 @@ def _serve(visitor: Visitor, line: str, place: State, door: FrontDoor, name: str
     commands = Commands(visitor, name)
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if line and not (terminal and line.lower() in LABELLING):
+        if terminal and line.lower() == "undo" and (text := commands.about_undo()) and not typer.confirm(text.removesuffix(" y / n")):
+            raise CommandError("not undone")
         print("\n".join(commands.run(line, as_json=as_json)))
         return 0
     if not terminal:

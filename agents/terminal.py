@@ -12,21 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, run_in_terminal
-from prompt_toolkit.completion import Completer, DynamicCompleter, NestedCompleter
-from prompt_toolkit.formatted_text import ANSI
+from prompt_toolkit.completion import Completer, DynamicCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import FormattedTextControl, Layout, Window
-from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from agents.board import QuestionView
-from agents.commands import COMMANDS, LABELLING, CommandError, Commands
-from agents.gate import gate
+from agents.commands import LABELLING, CommandError, Commands
+from agents.completion import completer
+from agents.gate import confirmation, gate
+from agents.keyboard import LEAVE, key_app
 from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
 from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
 from agents.pictures import drawing_for
@@ -37,7 +34,6 @@ from workflows.serving.wire import RemoteError, WireError
 
 POLL = 0.2  # seconds between looks at the board
 BACKLOG = 8  # events that are shown again to who attaches
-LEAVE = "\x04"  # put among the keys by Ctrl-D
 WAKE = "\0"  # what the prompt gives when something else wants the terminal; nobody can type it
 
 Ending = Literal["over", "left", "interrupted"]
@@ -71,6 +67,7 @@ class Terminal:
         self._draft = ""
         self._questions: dict[str, QuestionView] = {}
         self._incidents: list[str] = []
+        self._sections: list[str] = []  # of the policy
         self._attended: set[str] = set()  # questions that have had the terminal once, or were announced
         self._taken_away = False  # the last question closed under the person's fingers: keys may still be on their way to it
         self._own: set[str] = set()  # events that only repeat what was answered here
@@ -134,7 +131,11 @@ class Terminal:
         return f"scanflow ({count} question{'s' * (count > 1)})> " if count else "scanflow> "
 
     async def _carry_out(self, typed: str) -> None:
-        if typed.strip().lower() in LABELLING:
+        verb = typed.strip().lower()
+        if verb == "undo" and not await self._is_undo_meant():
+            await self._show(Text("not undone", "bold"))
+            return
+        if verb in LABELLING:
             if not self._questions:
                 await self._show(Text("no open question"))
             self._attended -= set(self._questions)  # so that each gets the terminal again
@@ -148,12 +149,21 @@ class Terminal:
             lines = story_lines(lines, self._console.width)
         await self._show(*(Text.from_ansi(one) for one in lines))
 
+    async def _is_undo_meant(self) -> bool:
+        """Ask whether the pipeline before is to come back. Where there is none, the planner says so."""
+        try:
+            text = await asyncio.to_thread(self._commands.about_undo)
+            if not text:
+                return True
+            self._gate = confirmation(text)
+            return await self._gate.run_async() == "yes"
+        except KeyboardInterrupt:
+            return False
+        finally:
+            self._gate = None
+
     def _completer(self) -> Completer:
-        words: dict[str, dict[str, None] | None] = dict.fromkeys(COMMANDS)
-        words["story"] = dict.fromkeys(self._incidents)
-        words["choose"] = {option: None for question in self._questions.values() for option in question.options}
-        words["label"] = {str(seq): None for question in self._questions.values() for seq in question.items if seq not in question.answers}
-        return NestedCompleter.from_nested_dict(words)
+        return completer(self._incidents, self._questions.values(), self._sections)
 
     def _waiting(self) -> QuestionView | None:
         """A question that has not had the terminal yet. It waits while a command is being typed, so that no letter of it answers."""
@@ -180,7 +190,7 @@ class Terminal:
             if self.reason is not None:
                 self._leave_keys()
                 self._wake()
-            elif self._waiting() is not None and not self._prompt.default_buffer.text:
+            elif self._keys is None and self._waiting() is not None and not self._prompt.default_buffer.text:  # a question keeps the terminal
                 self._wake()
             await asyncio.sleep(POLL)
 
@@ -194,6 +204,8 @@ class Terminal:
         # Questions and incidents change with events only, so most looks ask for nothing else.
         questions = await asyncio.to_thread(self._visitor.questions)
         status = await asyncio.to_thread(self._visitor.status)
+        if not self._begun:
+            self._sections = await asyncio.to_thread(self._commands.sections)
         self._seen = fresh[-1][0]
         self._questions = {question.question: question for question in questions}
         self._incidents = [view["incident"] for view in status["incidents"]]
@@ -236,7 +248,6 @@ class Terminal:
             if question.question not in now:
                 return  # closed meanwhile, as the news will tell
             if self._taken_away and not await self._is_ready(now[question.question]):
-                self._attended.discard(question.question)
                 return
             session = await self._through(now[question.question])
         except RemoteError as error:  # the cluster is there, but has no images or no story to give
@@ -247,6 +258,8 @@ class Terminal:
         await self._show_news()
         if session.leaving:
             raise EOFError
+        if session.dropped:  # Ctrl-C: to the prompt, whatever else is asked
+            self._attended |= set(self._questions)
 
     async def _is_ready(self, question: QuestionView) -> bool:
         """Whether the person goes on to a question that has come up while keys were meant for another."""
@@ -256,6 +269,11 @@ class Terminal:
         self._gate = gate(text)
         try:
             ready = await self._gate.run_async() == "ready"
+            if not ready:
+                self._attended.discard(question.question)  # the cluster took the line away; the person has said nothing
+        except KeyboardInterrupt:
+            self._attended |= set(self._questions)
+            return False
         finally:
             self._gate = None
         self._taken_away = not ready
@@ -282,7 +300,11 @@ class Terminal:
 
     async def _by_keys(self, session: KeySession, draw: Callable[[int, int], RenderableType]) -> None:
         pressed: asyncio.Queue[str] = asyncio.Queue()
-        self._app, self._keys = self._key_app(pressed, draw), session
+        def interrupted() -> None:
+            session.drop()
+            session.dropped = True
+
+        self._app, self._keys = key_app(pressed, draw, self._console, interrupted), session
         hands = asyncio.create_task(self._hand_in(session, pressed, self._app))
         try:
             await self._app.run_async()
@@ -345,40 +367,6 @@ class Terminal:
         if self._keys is not None and self._app is not None and self._app.is_running and not self._app.is_done:
             self._app.exit(result="")
 
-    def _key_app(self, pressed: "asyncio.Queue[str]", draw: Callable[[int, int], RenderableType]) -> Application[str]:
-        bindings = KeyBindings()
-
-        @bindings.add(Keys.Any)
-        def take(event: KeyPressEvent) -> None:
-            key = event.key_sequence[0].key
-            if not isinstance(key, Keys) and key.isprintable():  # arrows and the like mean nothing here
-                pressed.put_nowait(key)
-
-        @bindings.add("c-c")
-        @bindings.add("<sigint>")
-        def interrupt(event: KeyPressEvent) -> None:
-            event.app.exit(exception=KeyboardInterrupt)
-
-        @bindings.add("c-d")
-        def detach(_event: KeyPressEvent) -> None:
-            pressed.put_nowait(LEAVE)
-
-        def content() -> ANSI:
-            size = app.output.get_size()
-            return ANSI(self._drawn(draw(size.columns - 1, size.rows), size.columns - 1))
-
-        control = FormattedTextControl(content, show_cursor=False)
-        true = self._console.color_system == "truecolor"
-        depth = ColorDepth.DEPTH_24_BIT if true else None
-        window = Window(control, dont_extend_height=True, always_hide_cursor=True)
-        app: Application[str] = Application(Layout(window), key_bindings=bindings, erase_when_done=True, color_depth=depth)
-        return app
-
-    def _drawn(self, part: RenderableType, columns: int) -> str:
-        with self._console.capture() as capture:
-            self._console.print(part, width=columns)
-        return capture.get().rstrip("\n")
-
 
 def _history(file: Path | None) -> History:
     return FileHistory(file) if file is not None and os.access(file.parent, os.W_OK) else InMemoryHistory()
@@ -387,7 +375,7 @@ def _history(file: Path | None) -> History:
 def _summary(session: KeySession) -> str:
     name = session.question.question
     if session.state == "left":
-        return f"{name} stays open; `label` goes back to it"
+        return f"{name} stays open; `label` goes back to it" + (f"; {session.note}" if session.dropped and session.note else "")
     if isinstance(session, ChoiceSession):
         return f"{name}: {session.note}"
     return f"{name}: {session.sent} handed in" + (f"; {session.note}" if session.note else "")

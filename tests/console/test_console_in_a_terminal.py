@@ -93,6 +93,7 @@ def test_without_colour_images_are_drawn_in_shades(office, sit):
     assert sum(line[4:8] == "████" for line in seat.screen.display) == 10, "a bar of 20 pixels"
     assert not re.search(rb"\x1b\[[0-9;]*[34]8;", seat.raw), "no colour is asked for"
     seat.press("7").sees("2 of 4")
+    seat.press("\x03").sees("stays open; `label` goes back to it").sees("scanflow (1 question)>")
     assert seat.press("\x03").end() == 0
     assert office.taken == [] and office.closed == {} and "Traceback" not in seat.text
 
@@ -132,8 +133,13 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("keys", "then"), [("73", "attended [(12, 7), (15, 3)]"), ("\x03", "interrupted")])
-def test_a_cluster_attends_to_its_own_terminal(tmp_path, keys, then):
+def test_a_cluster_attends_to_its_own_terminal(tmp_path):
     seat = Seat("-c", PROGRAM, str(tmp_path))
-    seat.sees("1 of 2").press(keys).sees(then)
+    seat.sees("1 of 2").press("73").sees("attended [(12, 7), (15, 3)]")
+    assert seat.end() == 0
+
+
+def test_a_second_ctrl_c_interrupts_the_cluster_that_has_this_terminal(tmp_path):
+    seat = Seat("-c", PROGRAM, str(tmp_path))
+    seat.sees("1 of 2").press("\x03").sees("scanflow (1 question)>").press("\x03").sees("interrupted")
     assert seat.end() == 0

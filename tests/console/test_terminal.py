@@ -9,6 +9,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
+from agents.messages import PipelineLive, PolicySet, UndoAsked
 from agents.screens import moment
 from agents.terminal import Terminal
 from tests.console.office import Office
@@ -41,6 +42,10 @@ class Talk:
     def waiting(self):
         gate = self.terminal._gate
         return gate is not None and gate.is_running
+
+    @property
+    def typed(self):
+        return self.terminal._prompt.default_buffer.text
 
     @property
     def labelling(self):
@@ -197,14 +202,68 @@ def test_leaving_the_console(office, talk, keys, ending):
     assert talk.run() == ending
 
 
-@pytest.mark.parametrize(("key", "ending", "taken"), [("\x04", "left", [(12, 7)]), ("\x03", "interrupted", [])])
-def test_leaving_the_console_from_a_question_keeps_it_open(office, talk, key, ending, taken):
-    """Ctrl-D hands in what was meant, Ctrl-C nothing."""
+def test_ctrl_d_leaves_the_console_from_a_question_and_hands_in_what_was_meant(office, talk):
     office.ask_labels()
     talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7"))
-    talk.when(lambda: talk.terminal._keys.held, lambda: talk.keyboard.send_text(key)).when(lambda: False, lambda: None)
-    assert talk.run() == ending
-    assert office.taken == taken and office.closed == {} and len(office.board.questions()) == 1
+    talk.when(lambda: talk.terminal._keys.held, lambda: talk.keyboard.send_text("\x04")).when(lambda: False, lambda: None)
+    assert talk.run() == "left"
+    assert office.taken == [(12, 7)] and office.closed == {} and len(office.board.questions()) == 1
+
+
+def test_ctrl_c_leaves_labelling_and_only_a_second_one_the_console(office, talk):
+    office.ask_labels()
+    office.ask_choice()
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7"))
+    talk.when(lambda: talk.terminal._keys.held, lambda: talk.keyboard.send_text("\x03"))
+    talk.when(lambda: talk.reading and not talk.labelling, lambda: talk.keyboard.send_text("\x03")).when(lambda: False, lambda: None)
+    assert talk.run() == "interrupted"
+    assert office.taken == [] and len(office.board.questions()) == 2
+    assert "digits-1/audit stays open; `label` goes back to it; 7 for the last one was not handed in" in " ".join(talk.printed.getvalue().split())
+
+
+def test_ctrl_c_between_two_questions_goes_to_the_prompt(state, images):
+    with Office(state, images, enough=2) as office:
+        talk = Talk(office)
+        talk.when(lambda: talk.reading, office.ask_labels)
+        talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("733"))
+        talk.when(lambda: office.closed, lambda: office.ask_labels("digits-1/teaching"))
+        talk.when(lambda: talk.waiting, lambda: talk.keyboard.send_text("\x03"))
+        talk.type("quit\r").when(lambda: False, lambda: None)
+        assert talk.run() == "left"
+
+
+@pytest.mark.parametrize(("key", "undone"), [("y", True), ("n", False), ("\r", False), ("\x03", False)])
+def test_undo_at_the_prompt_is_confirmed_first(office, talk, key, undone):
+    office.say(PipelineLive, pipeline="digits-1-filter", previous="digits-first", reference="r", base="digits-first", gated=True, since=9, version="2", reason="it helps")
+    talk.type("undo\r").when(lambda: talk.waiting, lambda: talk.keyboard.send_text(key))
+    talk.when(lambda: "undone" in talk.printed.getvalue() or "comes back" in talk.printed.getvalue(), lambda: None)
+    assert talk.run() == "over"
+    assert any(isinstance(message, UndoAsked) for message in office.messages) == undone
+
+
+def test_tab_completes_commands_records_and_sections(office, talk):
+    office.say(PolicySet, "system", "", policy={"labels": {"harm": 6}, "harm": {"tolerance": 0.01}})
+    office.ask_labels()
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("q"))
+    talk.when(lambda: talk.reading and not talk.labelling, lambda: talk.keyboard.send_text("pol\t"))
+    talk.when(lambda: talk.typed == "policy", lambda: talk.keyboard.send_text(" lab\t"))
+    talk.when(lambda: talk.typed == "policy labels", lambda: talk.keyboard.send_text("\r"))
+    talk.when(lambda: "[labels]" in talk.printed.getvalue(), lambda: talk.keyboard.send_text("sh\t"))
+    talk.when(lambda: talk.typed == "show", lambda: talk.keyboard.send_text(" 2\t"))
+    talk.when(lambda: talk.typed == "show 23", lambda: talk.keyboard.send_text("\r"))
+    talk.when(lambda: "record 23" in talk.printed.getvalue(), lambda: None)
+    talk.run()
+    assert "tolerance" not in talk.printed.getvalue()
+
+
+def test_a_second_question_waits_until_the_first_is_answered(office, talk):
+    office.ask_labels()
+    talk.when(lambda: talk.labelling, office.ask_choice)
+    talk.when(lambda: len(talk.terminal._questions) == 2, lambda: talk.keyboard.send_text("7777"))
+    talk.when(lambda: talk.labelling and talk.terminal._keys.question.kind == "choice", lambda: talk.keyboard.send_text("a"))
+    talk.when(lambda: len(office.closed) == 2, lambda: None)
+    talk.run()
+    assert len(office.taken) == 4 and "digits-1/audit: 4 handed in" in talk.printed.getvalue()
 
 
 def test_unknown_commands_and_refusals_do_not_end_it(office, talk):
