@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.completion import Completer, DynamicCompleter
@@ -23,12 +21,14 @@ from agents.board import QuestionView
 from agents.commands import LABELLING, CommandError, Commands
 from agents.completion import completer
 from agents.gate import confirmation, gate
+from agents.graphics import Graphics, shown
 from agents.keyboard import LEAVE, key_app
 from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
 from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
-from agents.pictures import drawing_for
-from agents.screens import choice_screen, choice_text, label_screen, moment, story_lines
+from agents.pictures import Named, drawing_for
+from agents.screens import choice_screen, choice_text, label_screen, moment, story_lines, summary
 from agents.story import line
+from agents.viewing import Viewing
 from agents.visitor import Visitor
 from workflows.serving.wire import RemoteError, WireError
 
@@ -49,12 +49,14 @@ class Terminal:
     over : asked at each look; a sentence ends the conversation, None lets it go on.
     history : file that keeps what was typed; without one it is forgotten.
     console : where to draw; by default standard output.
+    graphics : how the terminal draws pixels, if it can.
     """
 
     def __init__(
-        self, visitor: Visitor, name: str, *, over: Callable[[], str | None], history: Path | None = None, console: Console | None = None
+        self, visitor: Visitor, name: str, *, over: Callable[[], str | None], history: Path | None = None, console: Console | None = None,
+        graphics: Graphics | None = None,
     ) -> None:
-        self._visitor, self._name, self._over = visitor, name, over
+        self._visitor, self._name, self._over, self._graphics = visitor, name, over, graphics
         # The stream of now, not what `patch_stdout` puts in its place: own words are drawn in order, only those of others wait their turn.
         self._console = console or Console(file=sys.stdout)
         self._commands = Commands(visitor, name)
@@ -141,6 +143,12 @@ class Terminal:
             self._attended -= set(self._questions)  # so that each gets the terminal again
             return
         try:
+            if self._graphics is not None and typed.split()[:1] == ["show"]:
+                images = await asyncio.to_thread(self._commands.images_to_show, typed.split()[1:])
+                if all(image.ndim > 1 for image in images.values()):
+                    named = [Named(f"record {seq}", image) for seq, image in images.items()]
+                    await self._write(shown(named, self._graphics, self._console.width))
+                    return
             lines = await asyncio.to_thread(self._commands.run, typed)
         except (CommandError, WireError) as error:
             await self._show(Text(str(error), "bold"))
@@ -254,7 +262,7 @@ class Terminal:
             await self._show(Text(f"{question.question} cannot be shown: {error}", "bold"))
             return
         self._taken_away = session.taken_away
-        await self._show(Text(_summary(session), "bold"))
+        await self._show(Text(summary(session), "bold"))
         await self._show_news()
         if session.leaving:
             raise EOFError
@@ -291,14 +299,26 @@ class Terminal:
             await self._show(Text(f"question {question.question}: {len(left)} images to label; q leaves them for later", "bold"))
             images = await asyncio.to_thread(self._visitor.images, left)
             session = labels = LabellingSession(question)
-            await self._by_keys(session, lambda columns, rows: self._label_screen(labels, images, columns, rows))
+            viewing = Viewing(labels, images, self._visitor, self._graphics)
+            drawing, features = drawing_for(self._console), self._visitor.features
+
+            def draw(columns: int, rows: int) -> RenderableType:
+                beside = viewing.look()
+                return label_screen(labels, viewing.image, columns, rows, drawing, features, beside, above=viewing.above)
+
+            await self._by_keys(session, draw, viewing)
         return session
 
-    def _label_screen(self, session: LabellingSession, images: dict[int, NDArray[np.uint8]], columns: int, rows: int) -> RenderableType:
-        image = None if session.item is None else images.get(session.item)
-        return label_screen(session, image, columns, rows, drawing_for(self._console), self._visitor.features)
+    async def _write(self, text: str) -> None:
+        """Put text with a picture in it above whatever has the terminal, as it is."""
 
-    async def _by_keys(self, session: KeySession, draw: Callable[[int, int], RenderableType]) -> None:
+        def put() -> None:
+            self._console.file.write(text)
+            self._console.file.flush()
+
+        await run_in_terminal(put)
+
+    async def _by_keys(self, session: KeySession, draw: Callable[[int, int], RenderableType], viewing: Viewing | None = None) -> None:
         pressed: asyncio.Queue[str] = asyncio.Queue()
         def interrupted() -> None:
             session.drop()
@@ -306,6 +326,9 @@ class Terminal:
 
         self._app, self._keys = key_app(pressed, draw, self._console, interrupted), session
         hands = asyncio.create_task(self._hand_in(session, pressed, self._app))
+        beside = [hands]
+        if viewing is not None:
+            beside.append(asyncio.create_task(viewing.keep_up(lambda: self._console.width, self._write, self._app.invalidate)))
         try:
             await self._app.run_async()
             if self.reason is None:
@@ -313,8 +336,9 @@ class Terminal:
                 await hands
         finally:
             self._app = self._keys = None
-            hands.cancel()
-            await asyncio.gather(hands, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _hand_in(self, session: KeySession, pressed: "asyncio.Queue[str]", app: Application[str]) -> None:
         """Feed keys to the session and its offers to the desk, one after the other, so that they arrive in order."""
@@ -370,12 +394,3 @@ class Terminal:
 
 def _history(file: Path | None) -> History:
     return FileHistory(file) if file is not None and os.access(file.parent, os.W_OK) else InMemoryHistory()
-
-
-def _summary(session: KeySession) -> str:
-    name = session.question.question
-    if session.state == "left":
-        return f"{name} stays open; `label` goes back to it" + (f"; {session.note}" if session.dropped and session.note else "")
-    if isinstance(session, ChoiceSession):
-        return f"{name}: {session.note}"
-    return f"{name}: {session.sent} handed in" + (f"; {session.note}" if session.note else "")

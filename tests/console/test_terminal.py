@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from types import SimpleNamespace
 
 import pytest
 from prompt_toolkit.application import create_app_session
@@ -9,7 +10,10 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
+from agents.doors.gallery import Neighbour
+from agents.graphics import Graphics
 from agents.messages import PipelineLive, PolicySet, UndoAsked
+from agents.reception import ReceptionError
 from agents.screens import moment
 from agents.terminal import Terminal
 from tests.console.office import Office
@@ -21,7 +25,7 @@ class Talk:
 
     def __init__(self, office):
         self.office, self.printed = office, io.StringIO()
-        self.steps = []
+        self.steps, self.graphics = [], None
         self.visitor = office.visitor()
         self.visitor._wire.timeout = 2.0
 
@@ -54,7 +58,7 @@ class Talk:
     def run(self):
         with create_pipe_input() as self.keyboard, create_app_session(input=self.keyboard, output=DummyOutput()):
             console = Console(file=self.printed, width=79, color_system=None)
-            self.terminal = Terminal(self.visitor, "ana", over=self._over, console=console)
+            self.terminal = Terminal(self.visitor, "ana", over=self._over, console=console, graphics=self.graphics)
             try:
                 return asyncio.run(self.terminal.run())
             finally:
@@ -301,3 +305,49 @@ def test_news_tells_when_it_happened_not_when_it_is_shown(office, talk):
     talk.when(lambda: "digits-of-old" in talk.printed.getvalue(), lambda: None)
     talk.run()
     assert f"{then} digits-of-old is live" in " ".join(talk.printed.getvalue().split())
+
+
+def with_clean_images(office, found=None):
+    """Have the front desk know a clean image that is like each one; `found` notes for which."""
+
+    def neighbours(_pipeline, image, _count):
+        (found if found is not None else []).append(int(image.argmax()))
+        return (Neighbour(3, "seven", 0.5, 255 - image),)
+
+    office.reception.gallery = SimpleNamespace(neighbours=neighbours)
+
+
+def test_clean_images_are_found_for_the_image_and_for_the_next_one_ahead(office, talk):
+    found = []
+    with_clean_images(office, found)
+    office.ask_labels()
+    talk.when(lambda: len(found) == 2, lambda: talk.keyboard.send_text("7"))
+    talk.when(lambda: len(found) == 3, lambda: None)
+    talk.run()
+    assert found == [int(image.argmax()) for image in list(office.images.values())[:3]], "each once, in the order in which they are asked about"
+
+
+def test_a_terminal_with_pixels_gets_each_image_once_above_the_keys_with_its_clean_one(office, talk):
+    with_clean_images(office)
+    talk.graphics = Graphics("kitty")
+    office.ask_labels()
+    drawn = lambda: talk.printed.getvalue().count("a=T,f=100")  # noqa: E731 - asked again and again
+    talk.when(lambda: drawn() == 1, lambda: talk.keyboard.send_text("x7"))
+    talk.when(lambda: drawn() == 2, lambda: talk.keyboard.send_text("b"))
+    talk.when(lambda: drawn() == 3, lambda: talk.keyboard.send_text("q"))
+    talk.type("show 12 15\r").when(lambda: drawn() == 4, lambda: None)
+    talk.run()
+    printed = talk.printed.getvalue()
+    names = [line.rpartition("\r")[2].split() for line in printed.split("\n") if "\r" in line and "record" in line]
+    assert names == [["record", "12", "clean", "seven"], ["record", "15", "clean", "seven"], ["record", "12", "clean", "seven"], ["record", "12", "record", "15"]]
+
+
+def test_images_without_clean_ones_are_labelled_all_the_same(office, talk):
+    def broken(*_):
+        raise ReceptionError("the clean images cannot be had")
+
+    office.reception.gallery = SimpleNamespace(neighbours=broken)
+    office.ask_labels()
+    talk.when(lambda: talk.labelling, lambda: talk.keyboard.send_text("7777")).when(lambda: office.closed, lambda: None)
+    assert talk.run() == "over"
+    assert len(office.taken) == 4
