@@ -1,73 +1,12 @@
 """The real program in a terminal of its own: keys in, and what a person sees on a screen of 80 columns and 24 rows."""
 
 import re
-import sys
-from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
-from tests.console.office import environment
+from tests.console.seat import Seat
 
 pytestmark = pytest.mark.slow  # each starts a program
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-class Seat:
-    """Somebody in front of a terminal."""
-
-    def __init__(self, *arguments, env=None):
-        self.screen = pyte.Screen(80, 24)  # a terminal emulator: what it has been sent, as it would look
-        self._stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-        self._child = pexpect.spawn(sys.executable, list(arguments), cwd=str(ROOT), env=environment(**(env or {})), dimensions=(24, 80), timeout=30)
-
-    @property
-    def text(self):
-        return "\n".join(line.rstrip() for line in self.screen.display)
-
-    def sees(self, words, times=1):
-        """Read on until these words stand on the screen."""
-        while self.text.count(words) < times:
-            try:
-                data = self._child.read_nonblocking(4096, timeout=30)
-            except (pexpect.EOF, pexpect.TIMEOUT) as error:
-                pytest.fail(f"{words!r} did not appear ({type(error).__name__}); the screen:\n{self.text}")
-            self.raw += data
-            self._stream.feed(data)
-        return self
-
-    def press(self, keys):
-        self._child.send(keys)
-        return self
-
-    def end(self):
-        """Exit status once the program has ended by itself."""
-        while True:
-            try:
-                data = self._child.read_nonblocking(4096, timeout=30)
-            except pexpect.EOF:
-                break
-            self.raw += data
-            self._stream.feed(data)
-        self._child.close()
-        return self._child.exitstatus
-
-
-@pytest.fixture
-def sit(office):
-    seats = []
-
-    def sit_down(**env):
-        seats.append(Seat("-m", "agents.console", "--state", str(office.state.folder), "--name", "ana", env=env))
-        return seats[-1].sees("attached as ana").sees("scanflow>" if not office.board.questions() else "1 of 4")
-
-    yield sit_down
-    for seat in seats:
-        seat._child.close(force=True)
-
 
 def test_images_are_shown_and_answered_by_keys(office, sit):
     seat = sit(COLORTERM="truecolor")
