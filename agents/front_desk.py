@@ -14,7 +14,7 @@ from workflows.serving.wire import KeyPair, WireServer
 V = TypeVar("V")
 
 COMMANDS = (
-    "status", "questions", "events", "images", "story", "answer", "undo", "labels", "rules", "seats", "pause", "resume",
+    "status", "questions", "events", "images", "story", "answer", "undo", "labels", "neighbours", "rules", "seats", "pause", "resume",
 )  # fmt: skip
 
 
@@ -46,6 +46,8 @@ class FrontDesk:
                 return reception.story(str(payload.get("incident", "")))
             case "answer":
                 return reception.answer(str(payload["question"]), str(payload["answer"]), str(payload["by"]), int(payload.get("seq", 0)))
+            case "neighbours":
+                return self._neighbours(int(payload["seq"]))
             case "rules":
                 return reception.rules()
             case "seats":
@@ -65,6 +67,11 @@ class FrontDesk:
         found = self._reception.images(seqs)
         images = np.stack(list(found.values())) if found else np.zeros((0, 0, 0), np.uint8)
         return {"seqs": np.array(list(found), np.int64), "images": images, "features": list(self._reception.features)}
+
+    def _neighbours(self, seq: int) -> dict[str, Any]:
+        found = self._reception.neighbours(seq)
+        images = np.stack([one.image for one in found]) if found else np.zeros((0, 0, 0), np.uint8)
+        return {"names": [one.name for one in found], "images": images}
 
 
 def _by_record(pairs: Iterable[tuple[Any, Any]], kind: Callable[[Any], V]) -> dict[int, V]:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from agents.board import QuestionView
+from agents.pictures import Named
 from agents.roll import Seat
 from agents.rules import Rule
 from agents.state import FrontDoor
@@ -39,6 +40,11 @@ class Visitor:
         found = self._wire.call("images", seqs=np.array(seqs, np.int64))
         self.features = tuple(found["features"])
         return dict(zip(found["seqs"].tolist(), found["images"], strict=True))
+
+    def neighbours(self, seq: int) -> list[Named]:
+        """The clean images that the live pipeline finds nearest to a record, with their classes, nearest first; none where there are none."""
+        found = self._wire.call("neighbours", seq=seq)
+        return [Named(str(name), image) for name, image in zip(found["names"], found["images"], strict=True)]
 
     def story(self, incident: str = "") -> list[str]:
         """The lines of an incident's story; by default of the newest one."""

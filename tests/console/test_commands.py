@@ -73,7 +73,9 @@ def test_labels_without_a_question(commands):
         commands.run("label 12 7")
 
 
-@pytest.mark.parametrize(("line", "option"), [("approve", "approve"), ("decline", "decline"), ("choose fine_tune", "fine_tune")])
+@pytest.mark.parametrize(("line", "option"), [
+    ("approve", "approve"), ("decline", "decline"), ("choose fine_tune", "fine_tune"), ("choose fine tune", "fine_tune"), ("choose Fine-tune", "fine_tune"),
+])
 def test_choices_by_word(office, commands, line, option):
     office.ask_choice()
     assert commands.run(line) == [f"{option} for digits-1/approve: taken"]
@@ -84,6 +86,18 @@ def test_a_choice_that_is_not_offered(office, commands):
     office.ask_choice()
     with pytest.raises(CommandError, match="refused: 'retrain' is not one of approve, fine_tune, decline"):
         commands.run("choose retrain")
+
+
+def test_images_are_shown_side_by_side_and_no_taller_than_the_half_of_a_terminal(office, commands, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "200")
+    office.ask_labels()
+    one, two, three = commands.run("show 12"), commands.run("show 12 15"), commands.run("show 12 15 19")
+    assert len(one) == len(two) == 15 and one[-1].split() == ["record", "12"]
+    assert two[-1].split() == ["record", "12", "record", "15"]
+    assert len(three) == 13 and max(map(len, three)) <= 80, "each is smaller, so that all stand in one row"
+    with pytest.raises(CommandError, match="record 99 is not kept"):
+        commands.run("show 12 99")
 
 
 def test_undo_reaches_the_planner(office, commands):
