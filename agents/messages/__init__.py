@@ -31,7 +31,7 @@ from agents.messages.questions import (
     ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, LabelGiven, QuestionClosed, SecondOpinion,
 )
 from agents.messages.remedies import (
-    CompareRemedies, Draw, PrepareRemedy, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyPrepared,
+    CompareRemedies, Draw, Elsewhere, PrepareRemedy, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyPrepared,
 )
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "DeployPipeline",
     "Draw",
     "DriftEnded",
+    "Elsewhere",
     "EvidenceSaved",
     "EvidenceUpdated",
     "Finding",
