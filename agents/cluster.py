@@ -204,8 +204,16 @@ class Cluster:
                     if isinstance(asked, AskLabels) and asked.question in still_open:
                         person.skip(asked)  # the images are those of an earlier run
                 self.switchboard.listen(_tell)
+            pace = _Pace(scenario.rate, self._stop)
+
+            def pump(sent: Sent) -> None:
+                labels, slices = replay.house.labels(), replay.house.slices()
+                if labels or slices:
+                    self.reception.labels(labels, slices, source="house")
+                pace(sent)
+
             rehearsal = Rehearsal(
-                replay, self.board, self.system.ledger, pump=_Pace(scenario.rate, self._stop), should_stop=self._stop.is_set, say=_say,
+                replay, self.board, self.system.ledger, pump=pump, should_stop=self._stop.is_set, say=_say,
                 runtime=self.endpoint.runtime,
             )
             outcome = self._rehearse(rehearsal, scripted=scripted)

@@ -227,7 +227,9 @@ class Commands:
         except LabelFileError as error:
             raise CommandError(str(error)) from None
         self._visitor.labels(late.labels, late.slices)
-        return [f"{len(late.labels)} labels handed in; the checks that the policy turns on learn from them"]
+        told = sorted({seq for values in late.slices.values() for seq in values} - late.labels.keys())
+        more = f", and attributes of {len(told)} records without one" if told else ""
+        return [f"{len(late.labels)} labels handed in{more}; the checks that the policy turns on learn from them"]
 
     def _help(self, _words: list[str], _json: bool) -> list[str]:
         return help_lines()

@@ -233,6 +233,13 @@ def test_true_labels_that_have_come_late_are_handed_in_from_a_file(office, comma
     assert (told.labels, told.slices) == ({7: 3, 9: 0}, {"site": {7: "north", 9: "south"}})
 
 
+def test_attributes_of_records_whose_label_is_not_known_yet_are_handed_in_too(office, commands, tmp_path):
+    (tmp_path / "sites.csv").write_text("record,label,site\n7,3,north\n8,,south\n")
+    assert commands.run(f"labels {tmp_path / 'sites.csv'}")[0].startswith("1 labels handed in, and attributes of 1 records without one;")
+    [told] = [message for message in office.messages if isinstance(message, JoinLabels)]
+    assert (told.labels, told.slices) == ({7: 3}, {"site": {7: "north", 8: "south"}})
+
+
 @pytest.mark.parametrize(("text", "says"), [
     ("seq,class\n1,2\n", "expected record,label"), ("record,label\n", "holds no labels"), ("record,label\n7,three\n", "line 2: '7', 'three'; expected"),
     ("record,label\n0,3\n", "records count from 1"), (f'record,label\n7,"{"x" * 200_000}"\n', "is no CSV file"), (None, "cannot be read"),
