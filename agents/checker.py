@@ -33,7 +33,7 @@ from models.detectors.monitor import Monitor
 
 AWAITED = (("analysing", "AnalyseWindow"), ("adopting", "AdoptChange"))
 ADOPTED = ("harmless", "expected", "unknown class")  # outcomes after which the change belongs to the reference
-ASKING = ("auditing", "teaching")
+ASKING = ("confirming", "auditing", "teaching")
 RESTING = ("watching", "adopting")  # no other agent has anything to do
 OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
 
@@ -185,7 +185,8 @@ class Checker(Agent):
         self.weighed += len(early) - seen
         found = self.panel.observe(window, seen)
         said: list[Message] = []
-        alarm = found is not None or (reading.alarm and reading.onset is not None and reading.alarm_at is not None)
+        drifted = reading.onset is not None and reading.alarm_at is not None and self.weighed - reading.alarm_at > self.panel.patience
+        alarm = found is not None or (reading.alarm and drifted)
         if self.state != "watching" or not alarm:
             return said, reading.log_evidence
         if (held := self._why_not_open(window, self.cursor)) is not None:
@@ -220,10 +221,10 @@ class Checker(Agent):
         self.state, self.incident, self.finding = "analysing", incident, finding
 
     def _look_at(self, opened: IncidentOpened, first: int) -> Message:
-        labels, slice_ = self.policy.labels, self.finding.slice if self.finding else ""
+        labels, finding = self.policy.labels, self.finding
         return self.say(
             AnalyseWindow, opened, first=first, count=self.policy.detection.window, audit=labels.harm, teaching=labels.teaching, seed=self.incidents,
-            slice=slice_, deadline=600.0,
+            slice=finding.slice if finding else "", unlike=labels.harm if finding and finding.is_new_content else 0, deadline=600.0,
         )
 
     # --- what other checks find ---

@@ -17,6 +17,7 @@ from agents.doors.log import LogDoor
 from agents.doors.looks import Looks
 from agents.doors.shelf import Shelf
 from agents.doors.slices import FOUND_SLICES, SliceBook
+from agents.doors.spoiled import Spoiled
 from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
@@ -65,7 +66,7 @@ class System:
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
         needs = frozenset[str]().union(*(weaknesses.needs(check) for check in policy.checks))
-        log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs)
+        log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs, spoiled=Spoiled(dataset, root) if "spoiled" in needs else None)
         looks = Looks(inference, self.shelf, self.evidence)
         doors: dict[type[Message], Door] = {
             ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,

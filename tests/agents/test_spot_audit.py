@@ -82,7 +82,7 @@ def test_an_audit_and_an_incident_do_not_disturb_each_other(asking):
     asking.receive(given(QUESTION, 7, 1, NAME))
     [measured] = asking.receive(closed(QUESTION, incident=NAME))
     assert measured.labels == 1
-    assert (asking.state, asking.audit) == ("analysing", [])
+    assert (asking.state, asking.inquiry) == ("analysing", None)
 
 
 def test_a_restored_checker_goes_on_with_its_audit(checker):
