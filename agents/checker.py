@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from agents.agent import Agent
 from agents.messages import (
-    ActuatorFired, ActuatorHeld, AdoptChange, AgentFailed, AnalyseWindow, AuditDrawn, ChangeAdopted, DRIFT, DriftEnded,
+    ActuatorFired, ActuatorHeld, AdoptChange, AgentFailed, AnalyseWindow, AuditDrawn, ChangeAdopted, DRIFT, DrawAudit, DriftEnded,
     EvidenceSaved, EvidenceUpdated, Finding, HoldEnded, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, NoteMade,
     Paused, PipelineLive, QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
 )
@@ -59,7 +59,7 @@ class Checker(Agent):
         self.numbering = Numbering()
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
-        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline)
+        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline, policy.checks.get("decay", {}).get("spot_checks", 0))
         self.brakes = brakes(("open", "ask", "adopt"), policy.actuators)
         self.told: Hold | None = None  # by which no incident is opened, on record already
         self._forget_incident()
@@ -71,6 +71,8 @@ class Checker(Agent):
 
     def handle(self, message: Message) -> list[Message]:
         said = [*self._handle(message), *self.spot_audit.handle(message)]
+        if isinstance(message, WindowObserved) and self.state == "watching" and self.cursor >= self.muted_until:
+            said += self.spot_audit.look(message, self.cursor)
         return [*said, *(self.say(NoteMade, message, key=note, text=note) for note in self.panel.notes())]
 
     def _handle(self, message: Message) -> list[Message]:
@@ -114,6 +116,8 @@ class Checker(Agent):
                 self.told = Hold("", message.until, message.until_record)
             case EvidenceSaved():
                 self._resume(message)
+            case DrawAudit():
+                self.spot_audit.recall(message)
             case DriftEnded():
                 self.end = None
 

@@ -124,7 +124,7 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case AuditMeasured():
             return (
                 f"{message.pipeline} is right on {message.accuracy:.3f} of {message.labels} records drawn at random ({message.low:.2f} to "
-                f"{message.high:.2f}); on clean data it was {message.clean_accuracy:.3f}"
+                f"{message.high:.2f}); on clean data it was {message.clean_accuracy:.3f}{', by all spot checks' if message.regular else ''}"
             )
     return ""
 

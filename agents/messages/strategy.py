@@ -75,11 +75,15 @@ class HoldEnded(Message, frozen=True, kw_only=True):
 
 
 class DrawAudit(Request, frozen=True, kw_only=True):
-    """Draw `labels` of the newest `count` records at random, and keep their images."""
+    """Draw `labels` of the newest `count` records at random, and keep their images.
+
+    `due`: the record after which a regular spot check was due; nothing for an audit that a rule wants.
+    """
 
     labels: int
     count: int
     seed: int
+    due: int | None = None
 
 
 class AuditDrawn(Message, frozen=True, kw_only=True):
@@ -97,6 +101,7 @@ class AuditMeasured(Message, frozen=True, kw_only=True):
     """Accuracy of `pipeline` on records drawn at random, whether or not anything has drifted.
 
     `low` to `high` is an anytime-valid interval at 95 %; `accuracy` is the share of the `labels` that agree. Without a label it is not said.
+    `regular`: by all spot checks since the pipeline went live, the newest last.
     """
 
     pipeline: str
@@ -105,3 +110,4 @@ class AuditMeasured(Message, frozen=True, kw_only=True):
     high: float
     labels: int
     clean_accuracy: float
+    regular: bool = False
