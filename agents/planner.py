@@ -22,6 +22,7 @@ from agents.messages import (
     ActuatorFired, ActuatorHeld, AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline,
     DriftEnded, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared,
     RemediesMeasured, Remedy, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, SensorRead, ShadowPipeline, UndoAsked,
+    WorkflowRan,
 )
 from agents.policy import Policy
 from agents.rating import NEW_WEIGHTS, Rating, is_promising, odds
@@ -50,7 +51,7 @@ class Planner(Agent):
     name = "planner"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
-        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed, WorkflowRan,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -60,7 +61,7 @@ class Planner(Agent):
         self.undone: set[str] = set()  # pipelines that were taken out again
         self.made_for: dict[str, str] = {}  # the incident for which each pipeline went live
         self.given_up: set[str] = set()  # deployments that took too long: should one still succeed, it is taken back
-        self.rules = Rules(policy.rules, policy.sensors, policy.actuators, self.say)
+        self.rules = Rules(policy.rules, policy.sensors, policy.actuators, self.say, lambda: self.pause.on)
         self.brake = brakes(("deploy",), policy.actuators)["deploy"]
         self.record = 0  # the newest that is known of
         self.back: Waiting | None = None  # a way back that no incident waits for
@@ -118,6 +119,10 @@ class Planner(Agent):
                 return self._follow_rules(message)
             case HoldEnded():
                 return self._hold_ended(message)
+            case WorkflowRan():
+                return self.rules.ran(message)
+            case RequestFailed(request="RunWorkflow") | RequestExpired(request="RunWorkflow"):
+                return self.rules.ran(message)
             case RequestFailed() | RequestExpired() if self.state in AWAITING and message.cause == self.request:
                 return self._failed(message)
             case IncidentClosed(incident=incident) if incident == self.incident and message.source != self.name:

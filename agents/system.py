@@ -10,6 +10,7 @@ import msgspec
 from agents.doors.analysis import Analysis
 from agents.doors.deployer import Deployer
 from agents.doors.evidence import Evidence
+from agents.doors.flows import Flows
 from agents.doors.gallery import Gallery
 from agents.doors.labels import LabelDoor
 from agents.doors.likeness import Likenesses
@@ -23,7 +24,7 @@ from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import (
     AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, DrawAudit, HandOverRecords, JoinLabels, LookAtRecords, Message, PipelineLive,
-    PolicySet, PrepareRemedy, ReadRecords, RecordLive, ShadowPipeline, derived_id,
+    PolicySet, PrepareRemedy, ReadRecords, RecordLive, RunWorkflow, ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
 from agents.pulse import Pulse
@@ -71,6 +72,7 @@ class System:
         doors: dict[type[Message], Door] = {
             ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,
             AdoptChange: analysis.adopt, PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy,
+            RunWorkflow: Flows(host.submit, state.folder, stopping),
             RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference, self.slices), LookAtRecords: looks.look, DrawAudit: looks.draw,
         }
         self.wiring = wiring or Wiring(built_in())

@@ -54,6 +54,28 @@ class ActuatorFired(Message, frozen=True, kw_only=True):
     newest: int = 0
 
 
+class RunWorkflow(Request, frozen=True, kw_only=True):
+    """Run the workflow in `file`, a graph, since a rule wants it."""
+
+    rule: str
+    file: str
+
+
+class WorkflowRan(Message, frozen=True, kw_only=True):
+    """The workflow of a rule has come to its end as the run `run` of the state folder: `ok`, or `reason` tells what did not work.
+
+    `value` is that of the graph's return function, named `returns`; None where it has none.
+    """
+
+    rule: str
+    file: str
+    run: str
+    ok: bool
+    returns: str = ""
+    value: float | None = None
+    reason: str = ""
+
+
 class ActuatorHeld(Message, frozen=True, kw_only=True):
     """What would have been done is held back by the policy, or cannot be done now.
 
