@@ -67,7 +67,8 @@ class System:
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
         needs = frozenset[str]().union(*(weaknesses.needs(check) for check in policy.checks))
-        log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs, spoiled=Spoiled(dataset, root) if "spoiled" in needs else None)
+        self._spoiled = Spoiled(dataset, root) if "spoiled" in needs else None
+        log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs, spoiled=self._spoiled)
         looks = Looks(inference, self.shelf, self.evidence)
         doors: dict[type[Message], Door] = {
             ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,
@@ -82,6 +83,8 @@ class System:
 
     def start(self) -> None:
         """Start the agents; put on record by which rules they go, and tell them what is live."""
+        if self._spoiled is not None:
+            self._spoiled.learn()  # before records wait for it
         self.switchboard.start()
         rules, before = msgspec.to_builtins(self.policy), self.ledger.messages(PolicySet)
         if not before or not isinstance(before[-1], PolicySet) or before[-1].policy != rules:

@@ -13,7 +13,7 @@ from scenarios.datasets import load
 
 
 class Spoiled:
-    """Learns from the clean training images of a data set, at the first question, what clean and spoiled pictures look like.
+    """Learns from the clean training images of a data set, once, what clean and spoiled pictures look like.
 
     Of rows of a table, of pictures that are too large to be spoiled in every known way, and of too few, nothing can be learned.
     """
