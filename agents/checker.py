@@ -7,25 +7,24 @@
 Beside the monitor of drift it hosts the checks that the policy turns on (the panel). What such a check finds opens an incident of its kind: one
 that only a person can mend is reported and closed at once; one that has been measured with true labels needs no audit.
 
-Drift alone is no reason to act: after the alarm a person labels a few records drawn at random, and only when these or the
-label-free estimate say that accuracy suffers are labels asked to learn from.
+Drift alone is no reason to act: what is asked of people after an alarm, and what follows from it, is in `agents.inquiry`.
 
 A rule of the policy may have it open an incident or measure without one (`SpotAudit`), and the policy may have it wait: it is *holding* between
 analysing and auditing then.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from agents.agent import Agent
 from agents.messages import (
-    ActuatorFired, ActuatorHeld, AdoptChange, AgentFailed, AnalyseWindow, AskLabels, AuditDrawn, ChangeAdopted, CloseQuestion, DRIFT, DriftEnded,
-    EvidenceSaved, EvidenceUpdated, Finding, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, NoteMade,
+    ActuatorFired, ActuatorHeld, AdoptChange, AgentFailed, AnalyseWindow, AuditDrawn, ChangeAdopted, DRIFT, DrawAudit, DriftEnded,
+    EvidenceSaved, EvidenceUpdated, Finding, HoldEnded, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, NoteMade,
     Paused, PipelineLive, QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
 )
-from agents.judge import Judge, asked
+from agents.inquiry import Inquiry
 from agents.numbering import Numbering
-from agents.panel import Alarm, Makers, Panel, remedies_for
+from agents.panel import Alarm, Makers, Panel
 from agents.policy import Policy
 from agents.strategy.actuators import Hold, brakes
 from agents.strategy.spot_audit import SpotAudit
@@ -34,10 +33,9 @@ from models.detectors.monitor import Monitor
 
 AWAITED = (("analysing", "AnalyseWindow"), ("adopting", "AdoptChange"))
 ADOPTED = ("harmless", "expected", "unknown class")  # outcomes after which the change belongs to the reference
-ASKING = ("auditing", "teaching")
+ASKING = ("confirming", "auditing", "teaching")
 RESTING = ("watching", "adopting")  # no other agent has anything to do
 OTHERS = ("improver", "planner", "desk")  # an incident cannot go on when one of them could not handle a message of it
-UNKNOWN = -1  # the class index that stands for "none of these"
 
 
 class Checker(Agent):
@@ -61,21 +59,20 @@ class Checker(Agent):
         self.numbering = Numbering()
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
-        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline)
+        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline, policy.checks.get("decay", {}).get("spot_checks", 0))
         self.brakes = brakes(("open", "ask", "adopt"), policy.actuators)
         self.told: Hold | None = None  # by which no incident is opened, on record already
         self._forget_incident()
 
     def _forget_incident(self) -> None:
-        self.state, self.incident, self.window, self.question, self.held = "watching", "", "", "", ""
+        self.state, self.incident, self.held = "watching", "", ""
         self.finding: Finding | None = None
-        self.analysis: WindowAnalysed | None = None
-        self.audit: list[Label] = []
-        self.teaching: list[Label] = []
-        self.harm: HarmAssessed | None = None
+        self.inquiry: Inquiry | None = None
 
     def handle(self, message: Message) -> list[Message]:
         said = [*self._handle(message), *self.spot_audit.handle(message)]
+        if isinstance(message, WindowObserved) and self.state == "watching" and self.cursor >= self.muted_until:
+            said += self.spot_audit.look(message, self.cursor)
         return [*said, *(self.say(NoteMade, message, key=note, text=note) for note in self.panel.notes())]
 
     def _handle(self, message: Message) -> list[Message]:
@@ -92,12 +89,12 @@ class Checker(Agent):
                 self._adopted(message)
             case WindowAnalysed(incident=incident) if self.state == "analysing" and incident == self.incident:
                 return self._hear_analysis(message)
-            case LabelGiven(question=question) if question == self.question and self.state in ASKING:
-                return self._learn(message)
-            case QuestionClosed(question=question) if question == self.question and self.state in ASKING:
-                return self._settle(message)
-            case HoldEnded() if self.state == "holding" and message.cause == self.held:
-                return self._ask_audit(message)
+            case LabelGiven(question=question) if self.inquiry is not None and question == self.inquiry.question and self.state in ASKING:
+                return self.inquiry.learn(message)
+            case QuestionClosed(question=question) if self.inquiry is not None and question == self.inquiry.question and self.state in ASKING:
+                return self._settle(message, self.inquiry)
+            case HoldEnded() if self.inquiry is not None and self.state == "holding" and message.cause == self.held:
+                return self._begin_inquiry(message, self.inquiry)
             case ActuatorFired(actuator="open"):
                 return self._open_by_rule(message)
             case IncidentClosed(incident=incident) if incident == self.incident and message.source != self.name and self.state != "adopting":
@@ -119,6 +116,8 @@ class Checker(Agent):
                 self.told = Hold("", message.until, message.until_record)
             case EvidenceSaved():
                 self._resume(message)
+            case DrawAudit():
+                self.spot_audit.recall(message)
             case DriftEnded():
                 self.end = None
 
@@ -190,7 +189,8 @@ class Checker(Agent):
         self.weighed += len(early) - seen
         found = self.panel.observe(window, seen)
         said: list[Message] = []
-        alarm = found is not None or (reading.alarm and reading.onset is not None and reading.alarm_at is not None)
+        drifted = reading.onset is not None and reading.alarm_at is not None and self.weighed - reading.alarm_at > self.panel.patience
+        alarm = found is not None or (reading.alarm and drifted)
         if self.state != "watching" or not alarm:
             return said, reading.log_evidence
         if (held := self._why_not_open(window, self.cursor)) is not None:
@@ -225,10 +225,10 @@ class Checker(Agent):
         self.state, self.incident, self.finding = "analysing", incident, finding
 
     def _look_at(self, opened: IncidentOpened, first: int) -> Message:
-        labels, slice_ = self.policy.labels, self.finding.slice if self.finding else ""
+        labels, finding = self.policy.labels, self.finding
         return self.say(
             AnalyseWindow, opened, first=first, count=self.policy.detection.window, audit=labels.harm, teaching=labels.teaching, seed=self.incidents,
-            slice=slice_, deadline=600.0,
+            slice=finding.slice if finding else "", unlike=labels.harm if finding and finding.is_new_content else 0, deadline=600.0,
         )
 
     # --- what other checks find ---
@@ -288,16 +288,6 @@ class Checker(Agent):
         )
         return [opened, self._look_at(opened, first)]
 
-    def _hear_analysis(self, analysis: WindowAnalysed) -> list[Message]:
-        """Ask, or wait until the policy lets a person be asked again."""
-        self.analysis, self.window = analysis, analysis.window
-        hold = self.brakes["ask"].hold(analysis.time, analysis.last)
-        if hold is None or not analysis.audit or (self.finding is not None and self.finding.accuracy is not None):
-            return self._ask_audit(analysis)
-        held = self.say(ActuatorHeld, analysis, actuator="ask", waits=True, **hold._asdict())
-        self.state, self.held = "holding", held.id
-        return [held]
-
     def _resume(self, saved: EvidenceSaved) -> None:
         if saved.pipeline == self.pipeline and self.monitor is not None:
             try:
@@ -313,77 +303,27 @@ class Checker(Agent):
 
     # --- does it hurt ---
 
-    def _ask_audit(self, cause: Message) -> list[Message]:
-        self.state, analysis = "auditing", self.analysis
-        assert analysis is not None
-        if self.finding is not None and self.finding.accuracy is not None:  # true labels have measured it
-            found = self.finding
-            self.harm = self._harm(cause, analysis, harmful=True, reason=found.sentence, accuracy=found.accuracy, interval=found.interval)
-            return self._teach(cause, worth=bool(found.slice) or not (analysis.likeness is not None and analysis.likeness.sure))
-        self.brakes["ask"].note(cause.time, analysis.last)
-        return [self._ask(cause, "audit", analysis.audit, asked(analysis, self.finding))]
+    def _hear_analysis(self, analysis: WindowAnalysed) -> list[Message]:
+        """Ask, or wait until the policy lets a person be asked again."""
+        self.inquiry = Inquiry(self.incident, self.pipeline, analysis, self.finding, self.policy, self.say)
+        hold = self.brakes["ask"].hold(analysis.time, analysis.last)
+        if hold is None or not analysis.audit or self.inquiry.is_measured:
+            return self._begin_inquiry(analysis, self.inquiry)
+        held = self.say(ActuatorHeld, analysis, actuator="ask", waits=True, **hold._asdict())
+        self.state, self.held = "holding", held.id
+        return [held]
 
-    def _ask(self, cause: Message, purpose: str, items: tuple[int, ...], text: str) -> Message:
-        assert self.analysis is not None
-        self.question = f"{self.incident}/{'harm' if purpose == 'audit' else 'teaching'}"
-        predicted = {seq: self.analysis.predicted[seq] for seq in items if seq in self.analysis.predicted}
-        return self.say(
-            AskLabels, cause, question=self.question, items=items, purpose=purpose, text=text, classes=self.analysis.classes,
-            predicted=predicted, deadline=self.policy.questions.deadline,
-        )
+    def _begin_inquiry(self, cause: Message, inquiry: Inquiry) -> list[Message]:
+        said = inquiry.begin(cause)
+        self.state = inquiry.state
+        if not inquiry.is_measured:
+            self.brakes["ask"].note(cause.time, inquiry.analysis.last)
+        return said
 
-    def _learn(self, given: LabelGiven) -> list[Message]:
-        if self.state == "teaching":
-            self.teaching.append(given.label)
-            return []
-        self.audit.append(given.label)
-        if self._judge().surely_hurts:
-            return [self.say(CloseQuestion, given, question=self.question, reason="it hurts: settled")]
-        return []
-
-    def _settle(self, closed: QuestionClosed) -> list[Message]:
-        if closed.outcome == "expected":
-            return self._close(closed, "expected", f"{closed.by or 'a person'} says that this change is meant")
-        if self.state == "teaching":
-            self.state = "handed over"
-            assert self.harm is not None
-            own = set(HarmAssessed.__struct_fields__) - set(Message.__struct_fields__) - {"teaching"}
-            return [self.say(HarmAssessed, closed, **{name: getattr(self.harm, name) for name in own}, teaching=tuple(self.teaching))]
-        unknown = sum(label.label == UNKNOWN for label in self.audit)
-        answered = sum(label.label is not None for label in self.audit)
-        if unknown >= 2 and unknown >= self.policy.harm.unknown_share * answered:
-            return self._close(closed, "unknown class", f"{unknown} of {answered} images show none of the classes: collect and label a new one")
-        assert self.analysis is not None
-        judge = self._judge()
-        harmful, reason = judge.verdict()
-        self.harm = self._harm(closed, self.analysis, harmful=harmful, reason=reason, accuracy=judge.accuracy, interval=judge.interval)
-        if not harmful:
-            return self._close(closed, "harmless", reason)
-        return self._teach(closed, worth=judge.worth_teaching())
-
-    def _teach(self, cause: Message, *, worth: bool) -> list[Message]:
-        """Ask for labels to learn from; on a mere suspicion remedies are tried without."""
-        analysis, harm = self.analysis, self.harm
-        assert analysis is not None
-        assert harm is not None
-        if not analysis.teaching or not worth:
-            self.state = "handed over"
-            return [harm]
-        self.state = "teaching"
-        of = f" of {harm.slice}" if harm.slice else ""
-        return [self._ask(cause, "teaching", analysis.teaching, f"It hurts: {harm.reason}. These typical images{of} teach a remedy most.")]
-
-    def _judge(self) -> Judge:
-        assert self.analysis is not None
-        return Judge(self.analysis, self.audit, self.policy.harm.tolerance)
-
-    def _harm(self, cause: Message, analysis: WindowAnalysed, **found: Any) -> HarmAssessed:
-        return self.say(
-            HarmAssessed, cause, key=str(len(self.teaching)), clean_accuracy=analysis.clean_accuracy,
-            estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline, window=analysis.window, last=analysis.last,
-            classes=analysis.classes, audit=tuple(self.audit), teaching=(), likeness=analysis.likeness,
-            remedies=remedies_for(self.finding, analysis.likeness), slice=self.finding.slice if self.finding else "", **found,
-        )
+    def _settle(self, closed: QuestionClosed, inquiry: Inquiry) -> list[Message]:
+        said = inquiry.settle(closed)
+        self.state = inquiry.state
+        return [*said, *self._close(closed, *inquiry.ended)] if inquiry.ended else said
 
     # --- coming to rest ---
 
@@ -396,7 +336,8 @@ class Checker(Agent):
 
         A verified remedy brings its own reference, in which the drift is known.
         """
-        adopts = closed.outcome in ADOPTED and self.window != ""
+        window = self.inquiry.analysis.window if self.inquiry is not None else ""
+        adopts = closed.outcome in ADOPTED and window != ""
         hold = self.brakes["adopt"].hold(time, self.saved) if adopts else None
         if not adopts or hold is not None:
             incident = self.incident
@@ -408,7 +349,7 @@ class Checker(Agent):
             return [self.say(ActuatorHeld, closed, actuator="adopt", incident=incident, **hold._asdict())]
         self.state = "adopting"
         self.brakes["adopt"].note(time, self.saved)
-        return [self.say(AdoptChange, closed, incident=self.incident, pipeline=self.pipeline, window=self.window, deadline=120.0)]
+        return [self.say(AdoptChange, closed, incident=self.incident, pipeline=self.pipeline, window=window, deadline=120.0)]
 
     def _give_up(self, failure: RequestFailed | RequestExpired) -> list[Message]:
         if self.state == "adopting":

@@ -52,6 +52,11 @@ class Panel:
         made = {name: self._try(name, make) for name, make in self._make(reference).items()}
         self._checks = {name: check for name, check in made.items() if check is not None}
 
+    @property
+    def patience(self) -> int:
+        """For so many records an alarm of drift waits, lest one of the checks could tell more."""
+        return max((int(getattr(check, "patience", 0)) for check in self._checks.values()), default=0)
+
     def begin_log(self) -> None:
         """Records count from 1 again."""
         self._counted.clear()
@@ -123,6 +128,7 @@ def _observed(window: WindowObserved, seen: int) -> Records:
     records = Records(
         seqs=np.arange(window.first + every - 1, window.last + 1, every), labels=labels,
         logits=np.frombuffer(window.logits, np.float32).reshape(n, -1), early=early, latent=latent, routed=window.routed_flags(), facts=facts,
+        spoiled=np.frombuffer(window.spoiled, np.float64) if window.spoiled else None,
     )  # fmt: skip
     return replace(records.part(seen, n), refused=window.refused)
 

@@ -6,32 +6,30 @@
 
 When the drift has ended, the pipeline that was there before comes back (`DriftEnded`), and a person may undo at any time.
 
-It also follows the rules of the policy. Where `[actuators.deploy]` has a cool-down, it is *holding* until what is to go live may; what waits
-while no incident is under way waits beside the states above (`back`). At once go: what a person wants, and the undoing of what surely harms.
+What fresh labels say of the remedy is weighed in `agents.trial`. It also follows the rules of the policy. Where `[actuators.deploy]` has a
+cool-down, it is *holding* until what is to go live may; what waits while no incident is under way waits beside the states above (`back`). At
+once go: what a person wants, and the undoing of what surely harms.
 """
 
-import math
 from typing import ClassVar, NamedTuple
 
-import numpy as np
-
 from agents.agent import Agent
-from agents.audit import PairedAudit, audit_of
+from agents.audit import audit_of
 from agents.improver import NOTHING
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline,
     DriftEnded, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared,
     RemediesMeasured, Remedy, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, SensorRead, ShadowPipeline, UndoAsked,
+    WorkflowRan,
 )
 from agents.policy import Policy
-from agents.rating import NEW_WEIGHTS, Rating, is_promising, odds
+from agents.rating import NEW_WEIGHTS, Rating
 from agents.strategy.actuators import brakes
 from agents.strategy.rules import Rules
-from models.estimators.paired import enough_evidence
+from agents.trial import Trial
 
 UNDOABLE = ("watching", "comparing", "auditing")  # states in which the pipeline before can be brought back
 ATTEMPTS = 3  # at going back to the pipeline before
-WEIGHT = math.log(2)  # evidence from fresh labels alone before which asking does not stop, however much spoke for the choice
 AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in which a door is at work
 
 
@@ -50,7 +48,7 @@ class Planner(Agent):
     name = "planner"
     handles: ClassVar[tuple[type[Message], ...]] = (
         PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
-        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed, WorkflowRan,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -60,7 +58,7 @@ class Planner(Agent):
         self.undone: set[str] = set()  # pipelines that were taken out again
         self.made_for: dict[str, str] = {}  # the incident for which each pipeline went live
         self.given_up: set[str] = set()  # deployments that took too long: should one still succeed, it is taken back
-        self.rules = Rules(policy.rules, policy.sensors, policy.actuators, self.say)
+        self.rules = Rules(policy.rules, policy.sensors, policy.actuators, self.say, lambda: self.pause.on)
         self.brake = brakes(("deploy",), policy.actuators)["deploy"]
         self.record = 0  # the newest that is known of
         self.back: Waiting | None = None  # a way back that no incident waits for
@@ -70,8 +68,8 @@ class Planner(Agent):
         self.state, self.incident, self.question, self.request = "watching", "", "", ""
         self.choice: Remedy | None = None
         self.measured: RemediesMeasured | None = None
-        self.audit: PairedAudit | None = None
-        self.compared = 0  # among how many remedies was chosen
+        self.trial: Trial | None = None
+        self.among = 0  # so many remedies it was chosen
         self.undo_reason, self.undo_outcome = "", "undone"
         self.approved_by = ""
         self.goal, self.attempts = "", 0
@@ -104,10 +102,10 @@ class Planner(Agent):
                 return self._shadowed(message)
             case RemediesCompared() if self.state == "comparing" and message.cause == self.request:
                 return self._ask(message)
-            case LabelGiven(question=question) if question == self.question and self.state == "auditing":
-                return self._learn(message)
-            case QuestionClosed(question=question) if question == self.question and self.state == "auditing":
-                return self._verdict(message)
+            case LabelGiven(question=question) if question == self.question and self.state == "auditing" and self.trial is not None:
+                return self._learn(message, self.trial)
+            case QuestionClosed(question=question) if question == self.question and self.state == "auditing" and self.trial is not None:
+                return self._verdict(message, self.trial)
             case LogBegun() if self.state == "comparing":  # the records that were waited for will not come under those numbers
                 return [self._compare(message, after=0)]
             case DriftEnded() if self.state == "watching" and self.live != self.base:
@@ -118,6 +116,10 @@ class Planner(Agent):
                 return self._follow_rules(message)
             case HoldEnded():
                 return self._hold_ended(message)
+            case WorkflowRan():
+                return self.rules.ran(message)
+            case RequestFailed(request="RunWorkflow") | RequestExpired(request="RunWorkflow"):
+                return self.rules.ran(message)
             case RequestFailed() | RequestExpired() if self.state in AWAITING and message.cause == self.request:
                 return self._failed(message)
             case IncidentClosed(incident=incident) if incident == self.incident and message.source != self.name:
@@ -138,7 +140,7 @@ class Planner(Agent):
         if measured.base != self.live:
             return self._close(measured, "failed", f"the remedies were compared with {measured.base}, but {self.live} is live now")
         remedies = [remedy for remedy in measured.remedies if remedy.name != NOTHING]
-        self.compared = len(remedies)
+        self.among = len(remedies)
         rules = Rating(self.policy, measured.labels_used)
         verdicts = {remedy.name: rules.objection(remedy) for remedy in remedies}
         verdicts |= {name: f"could not be prepared: {reason}" for name, reason in measured.failed.items()}
@@ -277,11 +279,13 @@ class Planner(Agent):
 
     def _ask(self, compared: RemediesCompared) -> list[Message]:
         assert self.measured is not None
-        level, sliced = self.policy.verification.level, bool(self.measured.slice)
-        self.audit = audit_of(self.previous, [self.live], compared, level, sliced=sliced)
+        assert self.choice is not None
+        level, slice_ = self.policy.verification.level, self.measured.slice
+        audit = audit_of(self.previous, [self.live], compared, level, sliced=bool(slice_))
+        self.trial = Trial(self.live, self.choice, self.among, audit, self.policy, slice_)
         self.state = "auditing"
         if not compared.draws:
-            return self._verdict(compared)
+            return self._verdict(compared, self.trial)
         self.question = f"{self.incident}/verify"
         text = "The remedy is live, on trial. On these new images it differs from the model before: your labels show whether it helps."
         return [
@@ -291,70 +295,24 @@ class Planner(Agent):
             )
         ]
 
-    def _learn(self, given: LabelGiven) -> list[Message]:
-        assert self.audit is not None
-        self.audit.update(given.label)
-        settled = self._has_helped() and self.audit.log_evidence(self.live) >= WEIGHT
-        closed = self.audit.gap_closed(self.live)
-        if (settled and self.audit.is_rest_seen() and (closed is None or closed[0] > 0)) or self.audit.gain_interval(self.live)[1] < 0:
-            return [self.say(CloseQuestion, given, question=self.question, reason="verification is settled")]
-        return []
+    def _learn(self, given: LabelGiven, trial: Trial) -> list[Message]:
+        trial.update(given.label)
+        return [self.say(CloseQuestion, given, question=self.question, reason="verification is settled")] if trial.is_settled() else []
 
-    def _evidence(self) -> float:
-        """Log evidence that the remedy helps: half is staked on the fresh labels alone, half on them and those of the choice.
-
-        The largest of K e-values is at most their sum, so what spoke for the one that was picked counts one K-th. Fresh labels are drawn
-        apart, so e-values multiply, and a mean of e-values is one (decision 0006).
-        """
-        assert self.audit is not None
-        assert self.choice is not None
-        chosen = self.choice.log_evidence - math.log(self.compared)
-        return float(np.logaddexp(0.0, chosen)) - math.log(2) + self.audit.log_evidence(self.live)
-
-    def _has_helped(self) -> bool:
-        """Whether all labels together are evidence enough and the fresh ones by themselves speak for it: the drift may have changed since."""
-        assert self.audit is not None
-        return self.audit.log_evidence(self.live) > 0 and self._evidence() >= enough_evidence(self.policy.verification.level)
-
-    def _is_kept_in_doubt(self) -> bool:
-        """What the policy says of a remedy that the labels neither confirm nor refute (decision 0008)."""
-        assert self.choice is not None
-        assert self.audit is not None
-        rule = self.policy.verification.in_doubt
-        favoured = self._evidence() > 0 and self.audit.gain(self.live) > 0  # by all labels, and by the fresh ones
-        return rule == "keep" or (rule == "imitation" and is_promising(self.choice) and favoured)
-
-    def _verdict(self, cause: Message) -> list[Message]:
-        assert self.audit is not None
+    def _verdict(self, cause: Message, trial: Trial) -> list[Message]:
         if isinstance(cause, QuestionClosed) and cause.outcome == "expected":
             self.undo_reason, self.undo_outcome = f"{cause.by or 'a person'} says that this change is meant", "expected"
             return [self._deploy(cause, self.previous, f"undo: {self.undo_reason}", at_once=True)]
-        low, high = self.audit.gain_interval(self.live) if self.audit.labels else (0.0, 0.0)
-        gain = self.audit.gain(self.live) if self.audit.labels else 0.0
-        in_doubt = high >= 0 and self.audit.labels > 0 and self._is_kept_in_doubt()
-        elsewhere, closed = self.audit.elsewhere(self.live), self.audit.gap_closed(self.live)
-        harms = elsewhere is not None and (elsewhere < -self.policy.harm.tolerance or gain <= elsewhere)
-        helped = (self._has_helped() or in_doubt) and not harms
-        verdict = self.say(
-            RemedyVerified, cause, pipeline=self.live, helped=helped, gain=gain, gain_interval=(low, high), log_evidence=self._evidence(),
-            labels_used=self.audit.labels, slice=self._slice(), elsewhere=elsewhere, gap_closed=closed,
+        found = trial.verdict()
+        verified = self.say(
+            RemedyVerified, cause, pipeline=self.live, helped=found.helped, gain=found.gain, gain_interval=found.gain_interval,
+            log_evidence=trial.log_evidence(), labels_used=trial.audit.labels, slice=trial.slice, elsewhere=found.elsewhere,
+            gap_closed=found.gap_closed,
         )
-        shown = f"interval {low:+.3f} to {high:+.3f}, {self.audit.labels} labels; with those of the choice {odds(self._evidence())} that it helps"
-        if helped:
-            doubt = "" if self._has_helped() else "; the labels leave it in doubt, the policy keeps it"
-            of = self._slice() or "drifted"
-            gap = f"; {elsewhere:+.3f} elsewhere, the gap closes by {closed[0]:+.3f} to {closed[1]:+.3f}" if elsewhere is not None and closed else ""
-            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh {of} records ({shown}){gap}{doubt}")]
-        self.undo_reason = f"fresh {self._slice() or 'drifted'} records did not show that it helps ({shown})"
-        if harms:
-            self.undo_reason = f"it gains {gain:+.3f} where {self._slice()} and {elsewhere:+.3f} elsewhere: no slice may pay for another"
-        if not self.audit.labels:
-            self.undo_reason = "nobody labelled fresh drifted records, so it has not shown that it helps"
-        return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}", at_once=high < 0)]
-
-    def _slice(self) -> str:
-        """The part of the traffic that the incident is about; empty: all."""
-        return self.measured.slice if self.measured is not None else ""
+        if found.helped:
+            return [verified, *self._close(cause, "verified", found.reason)]
+        self.undo_reason = found.reason
+        return [verified, self._deploy(cause, self.previous, f"undo: {self.undo_reason}", at_once=found.surely_harms)]
 
     def _undo_by_person(self, asked: UndoAsked) -> list[Message]:
         if reason := self._why_not_undo((*UNDOABLE, "holding")):

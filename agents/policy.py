@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from agents.strategy.settings import SECTIONS, Actuator, Rule, Sensor, StrategyError, read
+from agents.strategy.workflows import located
 from models.remedies.catalogue import PRESENT, names
 from models.weaknesses import catalogue as weaknesses
 from models.weaknesses.synthetic import labelled_reference
@@ -158,8 +159,8 @@ BOUNDS: Mapping[str, Mapping[str, Bounds]] = {
 }  # fmt: skip
 
 
-def from_toml(text: str, name: str = "policy") -> Policy:
-    """Parse a policy. Raises `PolicyError`."""
+def from_toml(text: str, name: str = "policy", base: Path | None = None) -> Policy:
+    """Parse a policy; paths in it are relative to `base`, by default the working folder. Raises `PolicyError`."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -167,6 +168,7 @@ def from_toml(text: str, name: str = "policy") -> Policy:
     _check_keys(raw, name)
     try:
         strategy = read(raw)
+        rules = located(strategy.rules, base or Path.cwd())
     except StrategyError as error:
         raise PolicyError(f"{name}: {error}") from error
     try:
@@ -176,7 +178,7 @@ def from_toml(text: str, name: str = "policy") -> Policy:
         assert place is not None  # sections and keys have been looked at, so it is a value
         raise _refused(name, place[1], place[2], raw[place[1]][place[2]]) from error
     _check_values(policy, name)
-    return msgspec.structs.replace(policy, sensors=strategy.sensors, rules=strategy.rules, actuators=strategy.actuators)
+    return msgspec.structs.replace(policy, sensors=strategy.sensors, rules=rules, actuators=strategy.actuators)
 
 
 def load_policy(path: Path | None) -> Policy:
@@ -188,7 +190,7 @@ def load_policy(path: Path | None) -> Policy:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise PolicyError(f"{path}: cannot be read ({reason}); give an existing TOML file with --policy") from error
-    return from_toml(text, str(path))
+    return from_toml(text, str(path), path.parent)
 
 
 def _check_keys(raw: dict[str, Any], name: str) -> None:

@@ -8,7 +8,7 @@ from agents.messages import (
     CompareRemedies, DeployPipeline, DriftEnded, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, JoinLabels, LabelGiven, LogBegun, Message,
     MessageRefused, NoteMade, Paused, PipelineLive, PipelineShadowed, PolicySet, PrepareRemedy, QuestionClosed, RecordsLabelled, RecordsLost,
     RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, Resumed, RuleSwitched,
-    SecondOpinion, UndoAsked, WindowAnalysed,
+    RunWorkflow, SecondOpinion, UndoAsked, WindowAnalysed, WorkflowRan,
 )
 
 
@@ -117,6 +117,12 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"the rule {message.rule!r} is {'on' if message.on else 'off'}: {message.reason}"
         case ActuatorFired():
             return f"the rule {message.rule!r} acts ({message.actuator}): {message.reason}"
+        case RunWorkflow():
+            return f"running the workflow {message.file} for the rule {message.rule!r}"
+        case WorkflowRan():
+            end = "is done" if message.ok else "has failed"
+            value = f": {message.returns} {message.value:.4g}" if message.value is not None else ""
+            return f"the workflow {message.file} {end} (run {message.run}){value}" + (f": {message.reason}" if message.reason else "")
         case ActuatorHeld():
             return f"{message.actuator} is held back{_until(message)}: {message.reason}"
         case HoldEnded():
@@ -124,7 +130,7 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case AuditMeasured():
             return (
                 f"{message.pipeline} is right on {message.accuracy:.3f} of {message.labels} records drawn at random ({message.low:.2f} to "
-                f"{message.high:.2f}); on clean data it was {message.clean_accuracy:.3f}"
+                f"{message.high:.2f}); on clean data it was {message.clean_accuracy:.3f}{', by all spot checks' if message.regular else ''}"
             )
     return ""
 

@@ -10,6 +10,7 @@ import msgspec
 from agents.doors.analysis import Analysis
 from agents.doors.deployer import Deployer
 from agents.doors.evidence import Evidence
+from agents.doors.flows import Flows
 from agents.doors.gallery import Gallery
 from agents.doors.labels import LabelDoor
 from agents.doors.likeness import Likenesses
@@ -17,12 +18,13 @@ from agents.doors.log import LogDoor
 from agents.doors.looks import Looks
 from agents.doors.shelf import Shelf
 from agents.doors.slices import FOUND_SLICES, SliceBook
+from agents.doors.spoiled import Spoiled
 from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
 from agents.messages import (
     AdoptChange, AnalyseWindow, CompareRemedies, DeployPipeline, DrawAudit, HandOverRecords, JoinLabels, LookAtRecords, Message, PipelineLive,
-    PolicySet, PrepareRemedy, ReadRecords, RecordLive, ShadowPipeline, derived_id,
+    PolicySet, PrepareRemedy, ReadRecords, RecordLive, RunWorkflow, ShadowPipeline, derived_id,
 )
 from agents.policy import Policy
 from agents.pulse import Pulse
@@ -65,11 +67,13 @@ class System:
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
         needs = frozenset[str]().union(*(weaknesses.needs(check) for check in policy.checks))
-        log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs)
+        self._spoiled = Spoiled(dataset, root) if "spoiled" in needs else None
+        log = LogDoor(inference, answers=bool(policy.checks), facts="facts" in needs, spoiled=self._spoiled)
         looks = Looks(inference, self.shelf, self.evidence)
         doors: dict[type[Message], Door] = {
             ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,
             AdoptChange: analysis.adopt, PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy,
+            RunWorkflow: Flows(host.submit, state.folder, stopping),
             RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference, self.slices), LookAtRecords: looks.look, DrawAudit: looks.draw,
         }
         self.wiring = wiring or Wiring(built_in())
@@ -79,6 +83,8 @@ class System:
 
     def start(self) -> None:
         """Start the agents; put on record by which rules they go, and tell them what is live."""
+        if self._spoiled is not None:
+            self._spoiled.learn()  # before records wait for it
         self.switchboard.start()
         rules, before = msgspec.to_builtins(self.policy), self.ledger.messages(PolicySet)
         if not before or not isinstance(before[-1], PolicySet) or before[-1].policy != rules:

@@ -15,9 +15,10 @@ from typing import ClassVar
 
 from agents.agent import Agent
 from agents.messages import (
-    HEARTBEAT, ActuatorHeld, AgentFailed, AuditMeasured, DriftEnded, EvidenceSaved, EvidenceUpdated, HandOverRecords, HarmAssessed, HoldEnded,
-    IncidentClosed, IncidentOpened, LiveRecorded, LogBegun, LookAtRecords, Message, PipelineLive, ReadRecords, RecordLive, RecordsLookedAt,
-    RecordsLost, RecordsRead, RemediesMeasured, RemedyVerified, RequestExpired, RequestFailed, SensorRead, Tick, derived_id,
+    HEARTBEAT, ActuatorHeld, AgentFailed, AskChoice, AskLabels, AuditMeasured, DriftEnded, EvidenceSaved, EvidenceUpdated, HandOverRecords,
+    HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, LiveRecorded, LogBegun, LookAtRecords, Message, PipelineLive, QuestionClosed,
+    ReadRecords, RecordLive, RecordsLookedAt, RecordsLost, RecordsRead, RemediesMeasured, RemedyVerified, RequestExpired, RequestFailed,
+    SensorRead, Tick, WorkflowRan, derived_id,
 )
 from agents.strategy.sensors import Holds, Look, Sensors
 from agents.strategy.settings import Sensor
@@ -33,6 +34,7 @@ class Tracker(Agent):
     handles: ClassVar[tuple[type[Message], ...]] = (
         Tick, RecordsRead, EvidenceUpdated, EvidenceSaved, PipelineLive, LiveRecorded, AgentFailed, RequestFailed, RequestExpired,
         RecordsLookedAt, ActuatorHeld, AuditMeasured, DriftEnded, HarmAssessed, IncidentClosed, IncidentOpened, RemediesMeasured, RemedyVerified,
+        AskLabels, AskChoice, QuestionClosed, WorkflowRan,
     )
 
     def __init__(

@@ -2,6 +2,7 @@
 
     python -m benchmarks.adversarial             # three seeds; about twenty minutes on one core
     python -m benchmarks.adversarial --hardening # only what the remedy `harden` is worth; some minutes
+    python -m benchmarks.adversarial --mixed     # only how soon an attack on a part of the traffic is seen; two minutes a seed
     python -m benchmarks.adversarial --quick     # one seed, fewer images and records: two minutes
 
 White-box attacks (FGSM; PGD of 20 steps with a random start) on MNIST test images, changed by at most `size` of the range of a pixel, and
@@ -11,6 +12,9 @@ of the classifier. "Noise" is no attack: the same size at random signs, all imag
 
 The attacker who knows has the classifier, the reference and the check's score with its gradients, 40 steps, and three prices for being noticed. The
 table shows the price at which most images are wrong and unnoticed (p-value above 0.05).
+
+In mixed traffic one record of five, or of twenty, is attacked, whether or not its answer becomes wrong; the others are other clean test images.
+Told is after how many records the check and the monitor of drift raise their alarms. After 500 clean records, up to 3,000 are sent.
 
 False alarms are counted on clean records drawn again and again from MNIST test images, and on draws at the very edge of what is no weakness.
 """
@@ -33,6 +37,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.common.attacker import Knowing
 from benchmarks.common.incident import RESULTS, first_model
 from models.detectors.distance import Distance
+from models.detectors.monitor import Monitor
 from models.export import load_modules
 from models.networks.attack import error_of, fgsm, pgd
 from models.networks.classifier import Answer, Classifier
@@ -55,6 +60,7 @@ KNOWN_SIZES = (0.1, 0.2, 0.3)
 PRICES = (0.3, 1.0, 3.0)
 IMAGES, OTHERS, BATCH, KNOWING_STEPS = 400, 3000, 200, 40
 PART, CLEAN = 2000, 30_000
+SHARES, STREAMS, BEFORE, LONGEST, STEP = (0.2, 0.05), 20, 500, 3000, 100
 Images = NDArray[np.uint8]
 SCORES = ("check", "far from its class", "nearer to others", "monitor's distance", "confidence")
 
@@ -148,6 +154,67 @@ def attacks(subject: Subject, images: int) -> list[dict[str, Any]]:
         if tried:
             rows.append({"seed": subject.seed, "attack": "knows the check", "size": size, **max(tried, key=lambda one: one["wrong_unnoticed"])})
     return rows
+
+
+def streamed(
+    check: Check, monitor: Monitor, hit: Records, clean: Records, share: float, rng: np.random.Generator
+) -> tuple[int | None, int | None, int]:
+    """After how many records of mixed traffic the check and the monitor alarm, None if never; and alarms of either before it begins."""
+    check.reset()
+    monitor.reset()
+    found: dict[str, int | None] = {"check": None, "monitor": None}
+    for after in range(-BEFORE, LONGEST, STEP):
+        attacked = (rng.random(STEP) < share) & (after >= 0)
+        rows = rng.integers(0, len(clean), STEP), rng.integers(0, len(hit), STEP)
+        columns = {
+            name: np.where(attacked.reshape(-1, *[1] * (own.ndim - 1)), getattr(hit, name)[rows[1]], own[rows[0]])
+            for name in ("labels", "logits", "early", "latent")
+            for own in (getattr(clean, name),)
+        }
+        evidence = check.update(Records(np.arange(after, after + STEP), **columns))
+        reading = monitor.update(columns["early"], columns["latent"])
+        found["check"] = evidence.at
+        found["monitor"] = reading.alarm_at - BEFORE if reading.alarm_at is not None else None
+        if None not in found.values():
+            break
+    cries = sum(at is not None and at < 0 for at in found.values())
+    by_check, by_monitor = (None if at is None or at < 0 else at + 1 for at in found.values())
+    return by_check, by_monitor, cries
+
+
+def mixed(subject: Subject, images: int) -> list[dict[str, Any]]:
+    """How soon an attack on a part of the traffic is seen."""
+    generator, rng = torch.Generator().manual_seed(subject.seed), np.random.default_rng([subject.seed, 12])
+    shown, labels = subject.images[:images], subject.labels[:images]
+    clean, monitor = subject.look(subject.images[-OTHERS:], subject.labels[-OTHERS:]), Monitor(subject.reference)
+    rows = []
+    for size in SIZES:
+        for way, change in ways(subject.classifier, size, generator).items():
+            hit = subject.look(attacked(shown, labels, change), labels)
+            wrong = float((hit.labels != labels).mean())
+            for share in SHARES:
+                seen = [streamed(subject.check, monitor, hit, clean, share, rng) for _ in range(STREAMS)]
+                told = dict(zip(("check", "monitor", "cries"), map(list, zip(*seen, strict=True)), strict=True))
+                rows.append({"seed": subject.seed, "attack": way, "size": size, "share": share, "wrong": share * wrong, **told})
+    return rows
+
+
+def show_mixed(rows: list[dict[str, Any]], console: Console) -> None:
+    heads = ("answers that are wrong", "seen by the check after", "by the monitor of drift after", "false alarms before")
+    table = Table("attack", "size", "share", *heads)
+    for case in dict.fromkeys((row["attack"], row["size"], row["share"]) for row in rows):
+        mine = [row for row in rows if (row["attack"], row["size"], row["share"]) == case]
+        cells = [_delay([at for row in mine for at in row[who]]) for who in ("check", "monitor")]
+        wrong, cries = np.mean([row["wrong"] for row in mine]), sum(sum(row["cries"]) for row in mine)
+        table.add_row(case[0], f"{case[1]}", f"{case[2]:.0%}", f"{wrong:.3f}", *cells, str(cries))
+    console.print(table)
+
+
+def _delay(found: list[int | None]) -> str:
+    """Median and slowest, in records; and how many streams raised no alarm."""
+    seen = [at for at in found if at is not None]
+    missed = f", {len(found) - len(seen)} of {len(found)} never" if len(seen) < len(found) else ""
+    return f"{np.median(seen):.0f} (slowest {max(seen)}{missed})" if seen else f"never in {len(found)}"
 
 
 def alarms(check: Check, parts: Iterable[Records]) -> int:
@@ -255,6 +322,7 @@ def main(
     quick: Annotated[bool, typer.Option(help="One seed, a quarter of the images, a fifteenth of the records.")] = False,
     seeds: Annotated[int, typer.Option(help="How many seeds.")] = 3,
     harden_only: Annotated[bool, typer.Option("--hardening", help="Only what the remedy `harden` is worth.")] = False,
+    mixed_only: Annotated[bool, typer.Option("--mixed", help="Only how soon an attack on a part of the traffic is seen.")] = False,
     root: Annotated[Path | None, typer.Option(help="Folder with MNIST; by default the shared data beside the repository.")] = None,
 ) -> None:
     """Attack, tell apart, and count false alarms."""
@@ -267,6 +335,12 @@ def main(
         if not quick:
             (RESULTS / "hardening.json").write_text(json.dumps(worth, indent=1) + "\n")
         show_hardening(worth, Console())
+        return
+    if mixed_only:
+        delays = [row for seed in range(1 if quick else seeds) for row in mixed(Subject(seed, root), IMAGES // 4 if quick else IMAGES)]
+        if not quick:
+            (RESULTS / "adversarial_mixed.json").write_text(json.dumps(delays) + "\n")
+        show_mixed(delays, Console(width=150))
         return
     rows: list[dict[str, Any]] = []
     wolf: list[dict[str, Any]] = []

@@ -237,7 +237,7 @@ def check_weakness(make: Callable[[Reference], Check], *, records: Records | Non
         _require(bool(getattr(mine, attribute, "")), f"{name} has no {attribute}; say it in a class attribute, see models.weaknesses.check.Check")
     _require(mine.needs <= set(NEEDS), f"{name} needs {sorted(mine.needs)}; it may name {', '.join(NEEDS)}: all else every record has")
     _require(mine.remedies is None or all(isinstance(one, str) for one in mine.remedies), f"{name}.remedies are names of remedies, or None")
-    given = {column: getattr(clean, column).copy() for column in ("labels", "logits", "early", "latent", "truth", "facts", "images")}
+    given = {column: getattr(clean, column).copy() for column in ("labels", "logits", "early", "latent", "truth", "facts", "spoiled", "images")}
     _said_well(name, mine.evidence)
     _said_well(name, mine.update(clean))
     _require(not mine.evidence.alarm, f"{name} sounds an alarm on 3,000 clean records: {mine.evidence.sentence}; bound its false alarms")

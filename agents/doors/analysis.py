@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agents.doors.differences import differences
 from agents.doors.evidence import Evidence
 from agents.doors.likeness import Likenesses
+from agents.doors.populations import populations
 from agents.doors.shelf import Shelf
 from agents.doors.slices import SliceBook
 from agents.messages import (
@@ -73,7 +74,8 @@ class Analysis:
         estimate = self._estimate(reference, window, likeness, str(records.version[-1]))
         audit = random(now, request.audit, request.seed)
         teaching = self._typical(now, request, audit, self._inside(request.slice, window, records, reference) if request.slice else None)
-        asked = np.concatenate([audit, teaching]).astype(np.int64)
+        unlike = self._unlike(window, str(records.version[-1]), request, audit, teaching) if request.unlike else np.arange(0)
+        asked = np.concatenate([audit, teaching, unlike]).astype(np.int64)
         return [
             answer_to(
                 request, WindowAnalysed, "analysis", window=str(path), last=int(window.seqs[-1]), records=len(window.seqs),
@@ -82,8 +84,15 @@ class Analysis:
                 audit=_seqs(window, audit), teaching=_seqs(window, teaching),
                 predicted=dict(zip(_seqs(window, asked), window.labels[asked].tolist(), strict=True)),
                 classes=self._shelf.manifest(str(records.version[-1])).classes, likeness=likeness,
+                unlike=_seqs(window, unlike),
             )
         ]
+
+    def _unlike(self, window: Window, pipeline: str, request: AnalyseWindow, *taken: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of records that are far from all that the reference knows, drawn at random; none that were drawn before."""
+        far = populations(self._shelf.reference(pipeline)).unlike(window.early, window.latent)
+        rows = np.setdiff1d(np.flatnonzero(far), np.concatenate(taken))
+        return np.sort(np.random.default_rng(request.seed).permutation(rows)[: request.unlike])
 
     def _inside(
         self, slice_: str, window: Window, records: Records, reference: Reference

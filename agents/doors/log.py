@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.doors.spoiled import Spoiled
 from agents.messages import HandOverRecords, Message, ReadRecords, RecordsRead, WindowObserved
 from agents.switchboard import answer_to
 from models.weaknesses.check import FACTS
@@ -15,12 +16,13 @@ from workflows.inference import CursorAhead, Inference, Records
 class LogDoor:
     """Answers `ReadRecords` with the numbers of the next records of one pipeline, and `HandOverRecords` with the records themselves.
 
-    `answers` and `facts` say whether a check asks for what was answered and for what is told of pictures; see `models.weaknesses.check`.
+    `answers` and `facts` say whether a check asks for what was answered and for what is told of pictures, `spoiled` tells of these by how much
+    they look spoiled, if a check asks for that; see `models.weaknesses.check`.
     What was read last is kept until it is handed over, so that it comes over the wire once; after a crash it is read again.
     """
 
-    def __init__(self, inference: Inference, *, answers: bool = False, facts: bool = False) -> None:
-        self._inference, self._answers, self._facts = inference, answers, facts
+    def __init__(self, inference: Inference, *, answers: bool = False, facts: bool = False, spoiled: Spoiled | None = None) -> None:
+        self._inference, self._answers, self._facts, self._spoiled = inference, answers, facts, spoiled
         self._refused: int | None = None  # requests so far, as the service counts them
         self._kept: Records | None = None
 
@@ -64,13 +66,19 @@ class LogDoor:
         more: dict[str, Any] = {}
         if self._answers:
             more |= {"labels": records.label[rows].astype(np.int64).tobytes(), "logits": np.asarray(records.logits[rows], np.float32).tobytes()}
-        if self._facts:
+        if self._facts or self._spoiled:
             images = self._inference.images(records.seqs[rows])
-            facts = np.full((len(rows), len(FACTS)), np.nan)  # of those that have left the ring nothing is known
-            facts[np.searchsorted(records.seqs[rows], images.seqs)] = facts_of(images.images)
+            there = np.searchsorted(records.seqs[rows], images.seqs)  # of those that have left the ring nothing is known
+        if self._facts:
+            facts = np.full((len(rows), len(FACTS)), np.nan)
+            facts[there] = facts_of(images.images)
             rejected = self._inference.stats().rejected
             more |= {"facts": facts.tobytes(), "refused": max(0, rejected - self._refused) if self._refused is not None else 0}
             self._refused = rejected
+        if self._spoiled and (told := self._spoiled.of(images.images)) is not None:
+            spoiled = np.full(len(rows), np.nan)
+            spoiled[there] = told
+            more["spoiled"] = spoiled.tobytes()
         return more
 
 

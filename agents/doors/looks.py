@@ -1,17 +1,13 @@
 """Looks at the newest records for sensors and audits, without an incident: what do they look like, and which would a person be shown?"""
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
 from agents.doors.evidence import Evidence
+from agents.doors.populations import populations
 from agents.doors.shelf import Shelf
 from agents.messages import AuditDrawn, DrawAudit, LookAtRecords, Message, RecordsLookedAt
 from agents.switchboard import answer_to
-from models.detectors.distance import Distance
 from models.estimators.confidence import estimate_accuracy
 from models.queries.random import random
 from models.reference import Reference
@@ -19,7 +15,6 @@ from workflows.inference import Inference, Records
 from workflows.steps.window import Window
 
 ENOUGH = 20  # records; what fewer look like is chance
-FAR = 0.99  # of clean records are nearer than what counts as unlike
 
 
 class NothingToLookAtError(LookupError):
@@ -44,7 +39,7 @@ class Looks:
         if "confidence" in reads:
             values["confidence"] = float(softmax(np.asarray(records.logits, np.float64), axis=1).max(axis=1).mean())
         if "unlike" in reads:
-            values["unlike"] = float(_populations(path).unlike(records.early, records.latent).mean())
+            values["unlike"] = float(populations(path).unlike(records.early, records.latent).mean())
         if "routed" in reads:
             values["routed"] = float(records.routed.mean())
         told = {name: value for name, value in values.items() if name in reads}
@@ -83,25 +78,3 @@ class Looks:
             raise NothingToLookAtError(f"{len(rows)} records of the live pipeline are in the log, {ENOUGH} are needed; wait for more traffic")
         columns = {name: getattr(records, name)[rows] for name in ("seqs", "time", "version", "label", "routed", "logits", "early", "latent")}
         return Records(log=records.log, first=int(columns["seqs"][0]), last=int(columns["seqs"][-1]), lost=None, **columns)
-
-
-class _Populations:
-    """All that a reference knows, and how far from each is far."""
-
-    def __init__(self, reference: Reference) -> None:
-        self._distances = [(Distance(reference, one), one) for one in reference.components]
-        self._far = [
-            float(np.quantile(distance.score(one.calibration_early, one.calibration_latent), FAR)) for distance, one in self._distances
-        ]
-
-    def unlike(self, early: ArrayLike, latent: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the records [n] are far from all of them."""
-        scores = zip(self._distances, self._far, strict=True)
-        found: NDArray[np.bool_] = np.all([distance.score(early, latent) > far for (distance, _), far in scores], axis=0)
-        return found
-
-
-@lru_cache(maxsize=4)
-def _populations(path: Path) -> _Populations:
-    """References are never changed once written."""
-    return _Populations(Reference.load(path))

@@ -37,7 +37,8 @@ from agents.messages.remedies import (
     CompareRemedies, Draw, Elsewhere, PrepareRemedy, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyPrepared,
 )
 from agents.messages.strategy import (
-    ActuatorFired, ActuatorHeld, AuditDrawn, AuditMeasured, DrawAudit, HoldEnded, LookAtRecords, RecordsLookedAt, RuleSwitched, SensorRead,
+    ActuatorFired, ActuatorHeld, AuditDrawn, AuditMeasured, DrawAudit, HoldEnded, LookAtRecords, RecordsLookedAt, RuleSwitched, RunWorkflow,
+    SensorRead, WorkflowRan,
 )
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "RequestFailed",
     "Resumed",
     "RuleSwitched",
+    "RunWorkflow",
     "SecondOpinion",
     "SensorRead",
     "ShadowPipeline",
@@ -116,6 +118,7 @@ __all__ = [
     "UndoAsked",
     "WindowAnalysed",
     "WindowObserved",
+    "WorkflowRan",
     "decode",
     "derived_id",
     "encode",

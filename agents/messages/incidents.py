@@ -5,7 +5,7 @@ import msgspec
 from agents.messages.core import Message, Request
 
 
-DRIFT = "drift"
+DRIFT, UNKNOWN_CLASS = "drift", "unknown class"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -27,8 +27,13 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def for_a_person(self) -> bool:
-        """Whether no remedy can mend it."""
-        return self.remedies == ()
+        """Whether no remedy can mend it, and nothing has to be asked first."""
+        return self.remedies == () and not self.is_new_content
+
+    @property
+    def is_new_content(self) -> bool:
+        """Whether it is a class that the model does not know; a person sees some of the records before it is taken for one."""
+        return self.kind == UNKNOWN_CLASS
 
 
 class IncidentOpened(Message, frozen=True, kw_only=True):
@@ -53,7 +58,7 @@ class IncidentOpened(Message, frozen=True, kw_only=True):
 class AnalyseWindow(Request, frozen=True, kw_only=True):
     """Keep `count` records from `first` on with their images, measure the shift, and pick samples worth a person's time.
 
-    `slice`: those to learn from are picked in it alone.
+    `slice`: those to learn from are picked in it alone. `unlike`: so many are drawn of those that are unlike all that is known.
     """
 
     first: int
@@ -62,6 +67,7 @@ class AnalyseWindow(Request, frozen=True, kw_only=True):
     teaching: int
     seed: int
     slice: str = ""
+    unlike: int = 0
 
 
 SURE = 0.9  # confidence in a name from which on what rests on it is believed
@@ -94,7 +100,10 @@ class Likeness(msgspec.Struct, frozen=True):
 
 
 class WindowAnalysed(Message, frozen=True, kw_only=True):
-    """Effect sizes, accuracy estimated without labels, what it resembles, and the samples drawn at random (audit) or as typical (teaching)."""
+    """Effect sizes, accuracy estimated without labels, what it resembles, and the samples drawn at random (audit) or as typical (teaching).
+
+    `unlike`: drawn of the records that are unlike all that is known, as far as they were asked for.
+    """
 
     window: str
     last: int
@@ -111,6 +120,7 @@ class WindowAnalysed(Message, frozen=True, kw_only=True):
     predicted: dict[int, int]
     classes: tuple[str, ...]
     likeness: Likeness | None = None
+    unlike: tuple[int, ...] = ()
 
     @property
     def estimate_range(self) -> tuple[float, float]:

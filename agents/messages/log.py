@@ -47,8 +47,8 @@ class HandOverRecords(Request, frozen=True, kw_only=True):
 class WindowObserved(RecordsRead, frozen=True, kw_only=True):
     """Records that nobody has checked yet, in order: `early` and `latent` hold float32 rows of the given widths, `routed` one byte a record.
 
-    Where a check asks for them: `labels` (int64) and `logits` (float32 rows) of the answers, `facts` (float64 rows) of the pictures, and how
-    many requests were `refused` since the records before.
+    Where a check asks for them: `labels` (int64) and `logits` (float32 rows) of the answers, `facts` (float64 rows) of the pictures and by
+    how much each looks `spoiled` (float64), and how many requests were `refused` since the records before.
     """
 
     early: bytes = b""
@@ -58,6 +58,7 @@ class WindowObserved(RecordsRead, frozen=True, kw_only=True):
     labels: bytes = b""
     logits: bytes = b""
     facts: bytes = b""
+    spoiled: bytes = b""
     refused: int = 0
 
     def features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -54,6 +54,28 @@ class ActuatorFired(Message, frozen=True, kw_only=True):
     newest: int = 0
 
 
+class RunWorkflow(Request, frozen=True, kw_only=True):
+    """Run the workflow in `file`, a graph, since a rule wants it."""
+
+    rule: str
+    file: str
+
+
+class WorkflowRan(Message, frozen=True, kw_only=True):
+    """The workflow of a rule has come to its end as the run `run` of the state folder: `ok`, or `reason` tells what did not work.
+
+    `value` is that of the graph's return function, named `returns`; None where it has none.
+    """
+
+    rule: str
+    file: str
+    run: str
+    ok: bool
+    returns: str = ""
+    value: float | None = None
+    reason: str = ""
+
+
 class ActuatorHeld(Message, frozen=True, kw_only=True):
     """What would have been done is held back by the policy, or cannot be done now.
 
@@ -75,11 +97,15 @@ class HoldEnded(Message, frozen=True, kw_only=True):
 
 
 class DrawAudit(Request, frozen=True, kw_only=True):
-    """Draw `labels` of the newest `count` records at random, and keep their images."""
+    """Draw `labels` of the newest `count` records at random, and keep their images.
+
+    `due`: the record after which a regular spot check was due; nothing for an audit that a rule wants.
+    """
 
     labels: int
     count: int
     seed: int
+    due: int | None = None
 
 
 class AuditDrawn(Message, frozen=True, kw_only=True):
@@ -97,6 +123,7 @@ class AuditMeasured(Message, frozen=True, kw_only=True):
     """Accuracy of `pipeline` on records drawn at random, whether or not anything has drifted.
 
     `low` to `high` is an anytime-valid interval at 95 %; `accuracy` is the share of the `labels` that agree. Without a label it is not said.
+    `regular`: by all spot checks since the pipeline went live, the newest last.
     """
 
     pipeline: str
@@ -105,3 +132,4 @@ class AuditMeasured(Message, frozen=True, kw_only=True):
     high: float
     labels: int
     clean_accuracy: float
+    regular: bool = False

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from agents.messages import (
-    AuditMeasured, DriftEnded, HarmAssessed, IncidentClosed, IncidentOpened, Message, PipelineLive, RemediesMeasured, RemedyVerified,
+    AuditMeasured, DriftEnded, HarmAssessed, IncidentClosed, IncidentOpened, Message, PipelineLive, RemediesMeasured, RemedyVerified, WorkflowRan,
 )
 
 OF_AGENTS: Mapping[str, str] = {
@@ -17,6 +17,8 @@ OF_AGENTS: Mapping[str, str] = {
     "seconds_since_live": "since another pipeline went live, or since the agents have known of one",
     "records_since_live": "records weighed since then",
     "records_since_audit": "records weighed since the newest audit was measured, or all",
+    "open_questions": "questions that wait for a person",
+    "seconds_since_question": "for how long the oldest of them has waited; 0 where none does",
 }
 """What the tracker knows of itself or has been told."""
 
@@ -32,7 +34,7 @@ OF_RECORDS: Mapping[str, str] = {
 READINGS: Mapping[str, str] = {**OF_AGENTS, **OF_RECORDS}
 
 _EVENTS: tuple[type[Message], ...] = (
-    AuditMeasured, DriftEnded, HarmAssessed, IncidentClosed, IncidentOpened, PipelineLive, RemediesMeasured, RemedyVerified,
+    AuditMeasured, DriftEnded, HarmAssessed, IncidentClosed, IncidentOpened, PipelineLive, RemediesMeasured, RemedyVerified, WorkflowRan,
 )
 EVENTS: Mapping[str, type[Message]] = {kind.__name__: kind for kind in _EVENTS}
 """Messages on which a sensor can look."""
@@ -43,6 +45,7 @@ BY_RULE: Mapping[str, str] = {
     "undo": "bring back the pipeline before",
     "pause": "prepare no remedies: incidents are reported and closed",
     "resume": "prepare remedies again",
+    "run": "run the workflow that the rule names",
     "notify": "put a note on record",
 }
 BUILT_IN: Mapping[str, str] = {

@@ -10,13 +10,17 @@ from typing import Any
 
 import msgspec
 
-from agents.messages import ActuatorFired, ActuatorHeld, Message, NoteMade, RuleSwitched, SensorRead
+from agents.messages import (
+    ActuatorFired, ActuatorHeld, Message, NoteMade, RequestExpired, RequestFailed, RuleSwitched, RunWorkflow, SensorRead, WorkflowRan,
+)
 from agents.strategy.actuators import Brake, Hold, brakes
 from agents.strategy.catalogue import BY_RULE
 from agents.strategy.settings import Actuator, Rule, Sensor
 from workflows.expressions import ExpressionError, evaluate, names
 
 Say = Callable[..., Any]
+LONGEST_RUN = 6 * 3600.0
+"""Seconds after which a workflow is no longer waited for."""
 
 
 class Standing(msgspec.Struct):
@@ -31,8 +35,12 @@ class Standing(msgspec.Struct):
 class Rules:
     """Follows what sensors read; `say` makes a message of the host."""
 
-    def __init__(self, chosen: Mapping[str, Rule], sensors: Mapping[str, Sensor], limits: Mapping[str, Actuator], say: Say) -> None:
-        self.chosen, self._say = dict(chosen), say
+    def __init__(
+        self, chosen: Mapping[str, Rule], sensors: Mapping[str, Sensor], limits: Mapping[str, Actuator], say: Say,
+        paused: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.chosen, self._say, self._paused = dict(chosen), say, paused
+        self.running: dict[str, str] = {}  # by rule the id of the request to run its workflow
         self._newest = {name: max(sensors[one].of for one in _sensors(rule)) for name, rule in self.chosen.items()}
         self.standing = {name: Standing() for name in self.chosen}
         self.values: dict[str, float] = {}  # SENSOR.VALUE, as it was read last
@@ -83,7 +91,8 @@ class Rules:
         held: list[str] = []
         for actuator in actuators:
             brake = self.brakes.get(actuator)
-            hold = brake.hold(read.at, read.record, read.during) if brake else None
+            hold = self._why_not_run(name) if actuator == "run" else None
+            hold = hold or (brake.hold(read.at, read.record, read.during) if brake else None)
             if hold is not None:
                 held.append(actuator)
                 said += self._hold(read, name, actuator, hold)
@@ -104,7 +113,27 @@ class Rules:
             newest=self._newest[name], incident=read.during,
         )
         note = [self._say(NoteMade, read, key=key, text=rule.text or f"{name}: {reason}", incident=read.during)] if actuator == "notify" else []
+        if actuator == "run":
+            run = self._say(RunWorkflow, read, key=key, rule=name, file=rule.run, deadline=LONGEST_RUN, incident=read.during)
+            self.running[name] = run.id
+            return [fired, run]
         return [fired, *note]
+
+    def _why_not_run(self, name: str) -> Hold | None:
+        if name in self.running:
+            return Hold(f"{self.chosen[name].run} is still running")
+        return Hold("a person has paused remedies") if self._paused() else None
+
+    def ran(self, ended: WorkflowRan | RequestFailed | RequestExpired) -> list[Message]:
+        """A workflow has come to its end, or will not."""
+        name = next((name for name, request in self.running.items() if request == ended.cause), None)
+        if name is None:  # it was given up, and has come to its end all the same
+            return []
+        del self.running[name]
+        if isinstance(ended, WorkflowRan):
+            return []
+        reason = ended.reason if isinstance(ended, RequestFailed) else f"it has taken more than {LONGEST_RUN:.0f} s"
+        return [self._say(NoteMade, ended, key=name, text=f"{name}: {self.chosen[name].run} did not come to its end: {reason}")]
 
     def _hold(self, read: SensorRead, name: str, actuator: str, hold: Hold) -> list[Message]:
         standing, told = self.standing[name], f"{actuator} {hold}"

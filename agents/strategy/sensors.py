@@ -9,7 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from agents.messages import (
-    AuditMeasured, EvidenceSaved, EvidenceUpdated, IncidentClosed, IncidentOpened, LookAtRecords, Message, PipelineLive, SensorRead, Tick,
+    AskChoice, AskLabels, AuditMeasured, EvidenceSaved, EvidenceUpdated, IncidentClosed, IncidentOpened, LookAtRecords, Message, PipelineLive,
+    QuestionClosed, SensorRead, Tick,
 )
 from agents.strategy.catalogue import EVENTS, OF_RECORDS, fields
 from agents.strategy.cron import cron
@@ -49,6 +50,7 @@ class Sensors:
         self.live: Moment | None = None
         self.audit: int | None = None  # record at the newest
         self.pipeline = ""
+        self.questions: dict[str, float] = {}  # open ones, and when each was asked
 
     def take(self, message: Message, record: int) -> list[Look]:
         """Who looks now; `record` is the newest that was weighed."""
@@ -83,6 +85,10 @@ class Sensors:
                 self.live = Moment(message.time, message.since)
             case AuditMeasured():
                 self.audit = self.record
+            case AskLabels(question=question) | AskChoice(question=question):
+                self.questions[question] = message.time
+            case QuestionClosed(question=question):
+                self.questions.pop(question, None)
 
     def _is_due(self, name: str, sensor: Sensor, message: Message) -> bool:
         if sensor.on:
@@ -124,6 +130,10 @@ class Sensors:
                 return float(max(0, self.record + 1 - self.live.record)) if self.live else None
             case "records_since_audit":
                 return float(max(0, self.record - (self.audit or 0)))
+            case "open_questions":
+                return float(len(self.questions))
+            case "seconds_since_question":
+                return max(0.0, time - min(self.questions.values(), default=time))
         return None
 
 

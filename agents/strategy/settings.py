@@ -45,7 +45,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What is done, and when: `when` a condition has held `for_looks` looks in a row, once `until` another holds; or at `each` look of a sensor.
 
     Conditions are expressions over SENSOR.VALUE. Without `until` the rule is off as soon as `when` does not hold. `then`: actuators.
-    `text`: what `notify` puts on record. `labels`: how many an audit may ask for.
+    `text`: what `notify` puts on record. `labels`: how many an audit may ask for. `run`: the file of the workflow that `run` runs.
     """
 
     then: tuple[str, ...]
@@ -54,6 +54,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     each: str = ""
     for_looks: int = 1
     text: str = ""
+    run: str = ""
     labels: int = 10
 
 
@@ -82,7 +83,7 @@ DURATIONS = ("every_seconds", "cool_down")
 EXPECTED: Mapping[str, str] = {
     "reads": 'a list of names, such as ["records", "log_evidence"]', "then": 'the name of an actuator, or a list such as ["open", "notify"]',
     "every_seconds": 'seconds, or a text such as "10m"', "cool_down": 'seconds, or a text such as "10m"',
-} | dict.fromkeys(("cron", "on", "when", "until", "each", "text"), "a text")  # fmt: skip
+} | dict.fromkeys(("cron", "on", "when", "until", "each", "text", "run"), "a text")  # fmt: skip
 LEAST = {"every_records": 1, "every_seconds": 1, "of": 50, "for_looks": 1, "labels": 1}
 
 
@@ -189,6 +190,9 @@ def _check_rule(place: str, rule: Rule, sensors: Mapping[str, Sensor]) -> None:
     for key in ("when", "until"):
         if text := getattr(rule, key):
             _check_condition(place, key, text, sensors)
+    if ("run" in rule.then) != bool(rule.run):
+        fault = "`then` names run, and no workflow" if not rule.run else f"run = {rule.run!r}, and `then` does not name it"
+        raise StrategyError(f'{place} {fault}; write then = "run" and run = "FILE.toml", the file of a workflow')
     if not rule.then:
         raise StrategyError(f"{place} then is empty{nearest('', BY_RULE)}")
     for name in rule.then:

@@ -140,22 +140,32 @@ class Looks:
                 f"there are {len(images)} images and p-values of shape {usual.shape}; expected one p-value in (0, 1] for each image, "
                 f"and at least {SMALLEST_WINDOW} images"
             )
-        return self.judge_statistics(image_statistics(images), usual)
+        return weigh(self.beyond_clean(images), usual, 4 * self._mistaken_variance)
 
-    def judge_statistics(self, statistics: ArrayLike, p_values: NDArray[np.float64]) -> Change:
-        """As `judge`, of pictures of which only the statistics are known: [n, d] of `image_statistics`; n is not looked at."""
-        usual = p_values
-        changed = 1 - (usual > _USUAL) / (1 - _USUAL)
-        spoiled = (self._of_statistics(statistics) - self._mistaken) / (1 - self._mistaken)
-        # More changed records are clean than spoiled ones if this is above zero on average.
-        clean_news = changed - 2 * spoiled
-        error = np.sqrt(clean_news.var(ddof=1) / len(usual) + 4 * self._mistaken_variance)
-        new = float(student.cdf(clean_news.mean() / max(float(error), 1e-9), len(usual) - 1))
-        return Change(float(np.clip(changed.mean(), 0, 1)), float(np.clip(spoiled.mean(), 0, 1)), new)
+    def beyond_clean(self, images: Images) -> Floats:
+        """Return by how much each picture looks more corrupted than clean ones do: float64 [n], at most 1, on average 0 for clean pictures."""
+        return np.asarray((self.spoiled(images) - self._mistaken) / (1 - self._mistaken), np.float64)
 
     def _of_statistics(self, rows: ArrayLike) -> Floats:
         scores = _described(np.asarray(rows, np.float64), *self._scale) @ self._weights.T + self._offsets
         return cast("Floats", 1 - softmax(scores, axis=1)[:, 0])
+
+
+def weigh(spoiled: ArrayLike, p_values: ArrayLike, variance: float = 0.0) -> Change:
+    """As `Looks.judge`, of pictures of which only `Looks.beyond_clean` is known; neither is looked at for its sense.
+
+    Parameters
+    ----------
+    spoiled, p_values : float [n] each, n at least 2.
+    variance : of twice the mean of `spoiled`, beside that among these records.
+    """
+    usual = np.asarray(p_values, np.float64)
+    changed, looks = 1 - (usual > _USUAL) / (1 - _USUAL), np.asarray(spoiled, np.float64)
+    # More changed records are clean than spoiled ones if this is above zero on average.
+    clean_news = changed - 2 * looks
+    error = np.sqrt(clean_news.var(ddof=1) / len(usual) + variance)
+    new = float(student.cdf(clean_news.mean() / max(float(error), 1e-9), len(usual) - 1))
+    return Change(float(np.clip(changed.mean(), 0, 1)), float(np.clip(looks.mean(), 0, 1)), new)
 
 
 def _spoiled(clean: Images, corruption: Corruption, rng: np.random.Generator, seed: int) -> Singles:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 FACTS = ("digest", "lowest", "highest", "spread")
 """What is told of a picture without showing it; see `models.weaknesses.quality.facts_of`."""
 
-NEEDS = ("truth", "facts", "images")
+NEEDS = ("truth", "facts", "spoiled", "images")
 """What a check may name in `needs`. All else, answers and features, is there of every record."""
 
 
@@ -38,6 +38,8 @@ class Records:
     truth : int64 [n], true labels, which came later and from elsewhere; None where they are not known.
     slices : by attribute (say "scanner"), str [n]: to which slice of the traffic each record belongs.
     facts : float64 [n, 4], see `FACTS`; images : uint8 [n, h, w] or [n, h, w, 3]; None where they are not known.
+    spoiled : float64 [n], by how much each picture looks more corrupted than clean ones do, see `models.estimators.novelty.Looks.beyond_clean`;
+        NaN for pictures of which nothing is known any more.
     refused : requests that the service refused since the records before, for images of a wrong shape, type or range.
 
     Raises
@@ -56,6 +58,7 @@ class Records:
     truth: NDArray[np.int64] | None = field(default=None, repr=False)
     slices: Mapping[str, NDArray[np.str_]] = field(default_factory=dict, repr=False)
     facts: NDArray[np.float64] | None = field(default=None, repr=False)
+    spoiled: NDArray[np.float64] | None = field(default=None, repr=False)
     images: NDArray[np.uint8] | None = field(default=None, repr=False)
     refused: int = 0
 
@@ -73,6 +76,7 @@ class Records:
         if found is None:
             where = {
                 "truth": "true labels come later, see `JoinLabels`", "facts": "make them with models.weaknesses.quality.facts_of(images)",
+                "spoiled": "models.estimators.novelty.Looks tells it, of pictures of a size for which corruptions can be learned",
                 "images": "they are in the service's ring of images",
             }  # fmt: skip
             raise MissingColumnError(f"these records have no {column}: {where[column]}. A check that names it in `needs` is given it")
@@ -85,7 +89,7 @@ class Records:
         return replace(self, **names, slices=slices, refused=0 if start else self.refused)  # type: ignore[arg-type]  # by name
 
     def _columns(self) -> dict[str, NDArray[np.generic]]:
-        names = ("seqs", "labels", "logits", "early", "latent", "routed", "time", "truth", "facts", "images")
+        names = ("seqs", "labels", "logits", "early", "latent", "routed", "time", "truth", "facts", "spoiled", "images")
         columns = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return columns | {f"slices.{attribute}": values for attribute, values in self.slices.items()}
 
@@ -137,7 +141,11 @@ class Check(Protocol):
     remedies: ClassVar[tuple[str, ...] | None]
     """Those that make sense for it; None leaves them to the policy, an empty tuple means that only a person can mend it."""
     advice: ClassVar[str]
-    """What a person should do about it, where no remedy can."""
+    """What a person should do about it, where no remedy can.
+
+    One that tells a weakness from drift, but needs more records for it than drift needs for its alarm, may also say for how many the checker
+    is to wait before it opens an incident of drift: `patience`, an int.
+    """
 
     def update(self, records: Records, /) -> Evidence:
         """Take records in order and say how things stand. A batch says the same as its records one by one."""

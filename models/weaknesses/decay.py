@@ -28,6 +28,9 @@ from models.weaknesses.watch import Watch
 RECENT = 500
 """Labels of which the accuracy is told."""
 
+PER = 10_000
+"""Records of which `spot_checks` are."""
+
 _FRACTIONS = np.array(list(EVEN_BETS))
 _SMALLEST = 0.01  # share of errors; a release that made none in its calibration part is not taken to be perfect
 
@@ -42,6 +45,7 @@ class Decay:
     run_length : mean number of labels until a false alarm, at least.
     confidence : probability that the bound holds, over the draw of the calibration part.
     block : consecutive labels that count as one observation, for labels that hang together (a batch of one supplier).
+    spot_checks : of 10,000 records, for how many a person is asked although nothing is alarming; 0 for none. It is the checker that asks.
 
     Examples
     --------
@@ -62,10 +66,13 @@ class Decay:
     advice: ClassVar[str] = "label some new records and retrain"
 
     def __init__(
-        self, reference: Reference, *, tolerance: float = 0.02, run_length: float = 1e5, confidence: float = 0.95, block: int = 1
-    ) -> None:
+        self, reference: Reference, *, tolerance: float = 0.02, run_length: float = 1e5, confidence: float = 0.95, block: int = 1,
+        spot_checks: int = 0,
+    ) -> None:  # fmt: skip
         if not 0 <= tolerance < 1 or not 0 < confidence < 1:
             raise ValueError(f"tolerance={tolerance}, confidence={confidence}; expected a share such as 0.02 and a probability such as 0.95")
+        if not 0 <= spot_checks <= PER:
+            raise ValueError(f"spot_checks={spot_checks}; expected how many of {PER:,} records a person is asked about, such as 20")
         n = len(reference.calibration_labels)
         right = round(reference.clean_accuracy * n)
         at_release = float(beta.ppf(1 - confidence, right, n - right + 1)) if right else 0.0

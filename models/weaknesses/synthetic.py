@@ -36,7 +36,7 @@ def labelled(n: int, *, seed: int, accuracy: float = 1.0, shift: float = 0.0, af
     images = rng.integers(0, 256, size=(n, SIZE, SIZE), dtype=np.uint8)
     return Records(
         seqs=after + 1 + np.arange(n), labels=answers, logits=(4 * np.eye(CLASSES)[answers]).astype(np.float32), early=early, latent=latent,
-        truth=truth, slices={"site": sites}, images=images, facts=facts_of(images),
+        truth=truth, slices={"site": sites}, images=images, facts=facts_of(images), spoiled=np.zeros(n),
     )  # fmt: skip
 
 

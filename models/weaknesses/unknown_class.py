@@ -2,30 +2,30 @@
 
 The monitor's p-values say whether a record is one of those that the model knows; the looks of `models.estimators.novelty` say whether its
 picture is spoiled. Odd records whose pictures are clean are new content. So the stake is on records being odd, as in the check for
-drift, and when that is settled the last `window` records decide of which kind the change is: new content, with a confidence of at least
-`sure`, is an alarm; spoiled pictures are drift, and not this check's business. They are asked again at every record from there on.
+drift, and when that is settled the records since the onset, the newest `window` at most, decide of which kind the change is: new content,
+with a confidence of at least `sure`, is an alarm; spoiled pictures are drift, and not this check's business. They are asked again at
+every record from there on, and the checker waits `window` records with an alarm of drift for what they say (`patience`).
 
 The bound: on clean records the mean number until an alarm is at least `run_length`, with probability `confidence` over the draw of the
 calibration part, since the first half of the rule alone keeps to it. Which kind it is, is a hint (see there for what it misses); a person's "none of
-these" decides. It needs the pictures themselves.
+these" decides. Of each picture it is told one number, so pictures stay where they are.
 
 Storey, J. (2002). A direct approach to false discovery rates. J. Royal Statistical Society B 64(3), for the share of changed records.
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from models.detectors.monitor import Monitor
-from models.estimators.novelty import SMALLEST_WINDOW, Change, Looks
-from models.naming.statistics import image_statistics
+from models.estimators.novelty import SMALLEST_WINDOW, Change, weigh
 from models.reference import Reference
 from models.weaknesses.check import Evidence, Records
 from models.weaknesses.watch import Places, decoded
+
+UNKNOWN_CLASS = "unknown class"
 
 
 class UnknownClass:
@@ -34,63 +34,76 @@ class UnknownClass:
     Parameters
     ----------
     reference : what is known.
-    looks : tells spoiled pictures from clean ones, or makes it when it is first needed (some seconds; see `Looks.fit`).
     run_length, confidence : as of `models.detectors.monitor.Monitor`.
-    window : newest records that are judged.
+    least, window : since the onset of a change, so many records are judged at least and at most.
     sure : confidence in new content that makes an alarm.
 
     Examples
     --------
-    See `tests/weaknesses/test_unknown_class.py`: it takes a trained model to not know a class.
+    Odd features, pictures that look clean:
+
+    >>> from dataclasses import replace
+    >>> from models.weaknesses.synthetic import labelled, labelled_reference
+    >>> check = UnknownClass(labelled_reference())
+    >>> check.update(labelled(1000, seed=1)).alarm
+    False
+    >>> odd = labelled(100, seed=2, after=1000, shift=1.5)
+    >>> check.update(odd).alarm
+    True
+
+    Had they looked spoiled, it would have been drift:
+
+    >>> check.reset()
+    >>> check.update(replace(odd, spoiled=np.ones(100))).alarm
+    False
     """
 
     name: ClassVar[str] = "unknown_class"
-    kind: ClassVar[str] = "unknown class"
-    needs: ClassVar[frozenset[str]] = frozenset({"images"})
+    kind: ClassVar[str] = UNKNOWN_CLASS
+    needs: ClassVar[frozenset[str]] = frozenset({"spoiled"})
     remedies: ClassVar[tuple[str, ...] | None] = ()
     advice: ClassVar[str] = "collect and label a new class"
 
     def __init__(
-        self, reference: Reference, looks: Looks | Callable[[], Looks] | None = None, *, run_length: float = 1e6, confidence: float = 0.95,
-        window: int = 100, sure: float = 0.95,
+        self, reference: Reference, *, run_length: float = 1e6, confidence: float = 0.95, least: int = 50, window: int = 200, sure: float = 0.95,
     ) -> None:  # fmt: skip
-        if window < SMALLEST_WINDOW or not 0 < sure < 1:
-            raise ValueError(f"window={window}, sure={sure}; expected at least {SMALLEST_WINDOW} records and a probability such as 0.95")
+        if not SMALLEST_WINDOW <= least <= window or not 0 < sure < 1:
+            given = f"least={least}, window={window}, sure={sure}"
+            raise ValueError(f"{given}; expected {SMALLEST_WINDOW} records or more, `least` at most `window`, and a probability such as 0.95")
         self._monitor = Monitor(reference, run_length, confidence=confidence)
-        self._looks, self._window, self._sure = looks, window, sure
+        self._least, self._window, self._sure = least, window, sure
+        self.patience = window
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream and any alarm."""
         self._monitor.reset()
         self._places = Places()
-        self._rows: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=self._window)  # p-value and statistics of the picture
+        self._rows: deque[tuple[float, float]] = deque(maxlen=self._window)  # p-value, and how spoiled the picture looks
         self._alarm: tuple[int, int] | None = None
         self._change: Change | None = None
 
     def update(self, records: Records) -> Evidence:
         """Take records in order; see `Check`."""
         # Rounded, so that a record says the same alone and in a batch: sums differ in the last bits.
-        statistics = np.round(image_statistics(records.known("images")).astype(np.float64), 4)
+        spoiled = np.round(records.known("spoiled"), 4)
         p_values = self._monitor.p_values(records.early, records.latent)
         for row in range(len(records)):
             self._places.append(records.seqs[row : row + 1])
             self._monitor.follow(p_values[row : row + 1])
-            self._rows.append((float(p_values[row, 0]), statistics[row]))
-            if self._monitor.reading.alarm and self._alarm is None and len(self._rows) >= SMALLEST_WINDOW:
+            self._rows.append((float(p_values[row, 0]), float(spoiled[row])))
+            if self._monitor.reading.alarm and self._alarm is None:
                 self._judge(int(records.seqs[row]))
         return self.evidence
 
     def _judge(self, seq: int) -> None:
         onset = self._monitor.reading.onset
         assert onset is not None
-        since = min(len(self._rows), max(SMALLEST_WINDOW, self._places.count - onset))
-        rows = list(self._rows)[-since:]
-        if not isinstance(self._looks, Looks):
-            if self._looks is None:
-                raise ValueError("there are no clean images to tell spoiled pictures from clean ones: give `looks`, Looks.fit(clean_images)")
-            self._looks = self._looks()
-        self._change = self._looks.judge_statistics(np.stack([row for _, row in rows]), np.array([p for p, _ in rows]))
+        rows = np.array(list(self._rows)[-min(self._window, self._places.count - onset) :])
+        seen = rows[np.isfinite(rows[:, 1])]  # of pictures that had left the ring nothing is known
+        if len(seen) < self._least:
+            return
+        self._change = weigh(seen[:, 1], seen[:, 0])
         if self._change.new_content >= self._sure:
             self._alarm = self._places[onset], seq
 
@@ -108,9 +121,9 @@ class UnknownClass:
 
     def state(self) -> bytes:
         """Return all that is remembered."""
-        rows = [(p, row.tolist()) for p, row in self._rows]
         change = None if self._change is None else (self._change.changed, self._change.spoiled, self._change.new_content)
-        return msgspec.msgpack.encode(_Saved(self._monitor.state(), self._places.count, list(self._places.pieces), rows, self._alarm, change))
+        saved = _Saved(self._monitor.state(), self._places.count, list(self._places.pieces), list(self._rows), self._alarm, change)
+        return msgspec.msgpack.encode(saved)
 
     def restore(self, state: bytes) -> None:
         """Go on from a state. Raises ValueError."""
@@ -119,7 +132,7 @@ class UnknownClass:
         self._monitor.restore(saved.monitor)
         self._places.count = saved.count
         self._places.pieces.extend(saved.pieces)
-        self._rows.extend((p, np.array(row)) for p, row in saved.rows)
+        self._rows.extend(saved.rows)
         self._alarm, self._change = saved.alarm, None if saved.change is None else Change(*saved.change)
 
 
@@ -127,6 +140,6 @@ class _Saved(msgspec.Struct):
     monitor: bytes
     count: int
     pieces: list[tuple[int, int, int]]
-    rows: list[tuple[float, list[float]]]
+    rows: list[tuple[float, float]]
     alarm: tuple[int, int] | None
     change: tuple[float, float, float] | None

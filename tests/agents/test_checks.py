@@ -3,12 +3,14 @@
 from dataclasses import replace
 from functools import partial
 
+import msgspec
 import numpy as np
 import pytest
 
 from agents.checker import Checker
 from agents.improver import Improver
 from agents.messages import (
+    AdoptChange,
     AnalyseWindow,
     AskLabels,
     EvidenceSaved,
@@ -28,6 +30,7 @@ from agents.messages import (
 from agents.policy import Detection, Policy, PolicyError, from_toml
 from agents.story import line
 from agents.team import load_checks
+from models.detectors.monitor import Monitor
 from models.weaknesses import catalogue
 from models.weaknesses.decay import Decay
 from models.weaknesses.synthetic import labelled, labelled_reference
@@ -54,7 +57,7 @@ def observed(records, *, refused=0):
     return WindowObserved(
         id=f"w{records.seqs[0]}", first=int(records.seqs[0]), last=int(records.seqs[-1]), pipeline="first", early=records.early.tobytes(),
         latent=records.latent.tobytes(), routed=bytes(len(records)), widths=(16, 16), labels=records.labels.tobytes(), logits=records.logits.tobytes(),
-        facts=records.facts.tobytes(), refused=refused,
+        facts=records.facts.tobytes(), spoiled=records.spoiled.tobytes(), refused=refused,
     )  # fmt: skip
 
 
@@ -161,6 +164,83 @@ def test_labels_that_are_handed_in_twice_count_once_and_that_is_on_record():
     assert once.panel.state() == twice.panel.state() == restored.panel.state()
     twice.receive(LogBegun(id="begun", source="tracker", log="another"))
     assert twice.receive(more) == [], "records count from 1 again"
+
+
+# --- an unknown class ---
+
+
+def odd(spoiled=0.0, count=80):
+    return replace(labelled(count, seed=6, shift=1.5, after=400), spoiled=np.full(count, spoiled))
+
+
+def looking_for_new_classes(monitor=NeverAlarms, **policy):
+    checker = Checker(DEPLOYMENT, msgspec.structs.replace(POLICY, **policy), monitor, lambda _reference: {"unknown_class": partial(catalogue.make, "unknown_class", REFERENCE)})
+    checker.receive(live())
+    checker.receive(observed(labelled(400, seed=1)))
+    return checker
+
+
+def asked_for_a_class():
+    checker = looking_for_new_classes()
+    opened, analyse, *_ = checker.receive(observed(odd()))
+    assert (opened.kind, analyse.unlike) == ("unknown class", POLICY.labels.harm)
+    [ask] = checker.receive(analysed(analyse, unlike=(21, 22, 23, 24)))
+    assert (ask.question, ask.items, ask.purpose) == (f"{INCIDENT}/class", (21, 22, 23, 24), "teaching")
+    return checker, ask.question
+
+
+def test_two_answers_that_it_is_none_of_the_classes_end_the_question_and_the_incident():
+    checker, question = asked_for_a_class()
+    assert checker.receive(given(question, 21, -1)) == []
+    [settled] = checker.receive(given(question, 22, -1))
+    assert settled.reason == "a new class: settled"
+    rest, adopt = checker.receive(closed(question))
+    assert (rest.outcome, rest.reason) == ("unknown class", "2 of 2 images show none of the classes: collect and label a new one")
+    assert isinstance(adopt, AdoptChange), "one need not be told of it again"
+
+
+def test_without_an_answer_a_new_class_is_reported_and_nothing_is_tried():
+    checker, question = asked_for_a_class()
+    checker.receive(given(question, 21, None))
+    [rest] = checker.receive(closed(question, "expired"))
+    assert rest.outcome == "reported"
+    assert "nobody has said what they show" in rest.reason and "collect and label a new class" in rest.reason
+
+
+def test_images_that_show_known_classes_after_all_are_a_drift_as_any_other_and_their_labels_teach():
+    checker, question = asked_for_a_class()
+    for seq in (21, 22, 23):
+        checker.receive(given(question, seq, 1))
+    note, ask = checker.receive(closed(question))
+    assert note.text == "3 of 3 odd images show known classes: no new class, so this is taken as drift"
+    assert (ask.question, ask.purpose, ask.items) == (f"{INCIDENT}/harm", "audit", (1, 2, 3, 4, 5, 6, 7, 8))
+    for seq in ask.items[:4]:
+        checker.receive(given(ask.question, seq, 1))
+    [teach] = checker.receive(closed(ask.question, "settled"))
+    [harm] = checker.receive(closed(teach.question))
+    assert (harm.remedies, [label.seq for label in harm.teaching], [label.seq for label in harm.audit]) == (None, [21, 22, 23], [1, 2, 3, 4])
+
+
+def test_a_checker_that_is_restored_goes_on_with_the_question_about_a_class():
+    checker = looking_for_new_classes()
+    said = checker.receive(observed(odd()))
+    answer = analysed(said[1], unlike=(21, 22))
+    history = [live(), *said, answer, *checker.receive(answer), given(f"{INCIDENT}/class", 21, -1)]
+    restored = looking_for_new_classes()
+    restored.restore(history)
+    assert restored.state == "confirming"
+    assert kinds(restored.receive(given(f"{INCIDENT}/class", 22, -1))) == ["CloseQuestion"]
+
+
+def test_an_alarm_of_drift_waits_until_it_can_be_told_from_a_new_class_and_no_longer():
+    checker = looking_for_new_classes(lambda _reference: Monitor(REFERENCE))
+    drifted = odd(spoiled=1.0, count=300)
+    assert kinds(checker.receive(observed(drifted.part(0, 150)))) == ["EvidenceSaved", "EvidenceUpdated"]
+    assert checker.monitor.reading.alarm
+    opened, analyse, *_ = checker.receive(observed(drifted.part(150, 300)))
+    assert (opened.kind, opened.onset) == ("drift", 401)
+    assert opened.alarm_at < 420, "the alarm is told as it came"
+    assert (analyse.first, analyse.unlike) == (401, 0)
 
 
 # --- a check that fails ---
@@ -296,7 +376,7 @@ def test_a_policy_turns_checks_on_with_their_parameters(tmp_path):
 @pytest.mark.parametrize(("text", "fault"), [
     ("[checks.decai]\n", "names 'decai'; did you mean 'decay'"), ("[checks.decay]\ntolerence = 0.1\n", "no key 'tolerence'; did you mean 'tolerance'"),
     ("[checks.decay]\ntolerance = 2.0\n", "expected a share"), ("[checks]\ndecay = 3\n", "write"), ("[checks.drift]\n", r"set it in \[detection\]"),
-    ("[checks.unknown_class]\n", "needs the images themselves"), ('[checks.decay]\ntolerance = "much"\n', "checks.decay"),
+    ("[checks.unknown_class]\nleast = 300\n", "`least` at most `window`"), ('[checks.decay]\ntolerance = "much"\n', "checks.decay"),
 ])  # fmt: skip
 def test_a_check_that_cannot_be_made_is_refused_with_what_is_allowed(text, fault):
     with pytest.raises(PolicyError, match=fault):

@@ -8,7 +8,7 @@ from agents.messages import (
 )
 from agents.strategy.settings import Sensor
 from agents.tracker import Tracker
-from tests.agents.helpers import DEPLOYMENT, INCIDENT, expired, failed, harm, incident_closed, live
+from tests.agents.helpers import DEPLOYMENT, INCIDENT, ask_choice, ask_labels, closed, expired, failed, harm, incident_closed, live
 
 
 def tick(time):
@@ -204,3 +204,16 @@ def test_a_restored_tracker_knows_which_holds_have_ended():
 def test_without_a_strategy_a_heartbeat_means_reading_and_nothing_else():
     [only] = tracker().receive(tick(1))
     assert isinstance(only, ReadRecords)
+
+
+def test_a_sensor_tells_how_many_questions_wait_and_for_how_long_the_oldest_has():
+    agent = tracker(pulse=Sensor(every_seconds=10, reads=("open_questions", "seconds_since_question")))
+    agent.receive(tick(0))
+    assert read(agent, 10) == {"open_questions": 0.0, "seconds_since_question": 0.0}
+    agent.receive(msgspec.structs.replace(ask_labels("first"), time=12.0))
+    agent.receive(msgspec.structs.replace(ask_choice("second"), time=15.0))
+    assert read(agent, 20) == {"open_questions": 2.0, "seconds_since_question": 8.0}
+    agent.receive(closed("first", "expired"))
+    assert read(agent, 30) == {"open_questions": 1.0, "seconds_since_question": 15.0}
+    agent.receive(closed("second"))
+    assert read(agent, 40) == {"open_questions": 0.0, "seconds_since_question": 0.0}

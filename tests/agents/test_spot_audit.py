@@ -1,9 +1,10 @@
 """An audit without an alarm: drawn at random, asked, measured; one at a time, and nothing hangs when it cannot be done."""
 
+import msgspec
 import pytest
 
 from agents.checker import Checker
-from agents.messages import ActuatorFired, ActuatorHeld, AuditDrawn, AuditMeasured, DrawAudit, NoteMade
+from agents.messages import ActuatorFired, ActuatorHeld, AuditDrawn, AuditMeasured, DrawAudit, JoinLabels, NoteMade
 from agents.policy import Policy, Questions
 from tests.agents.helpers import CLASSES, DEPLOYMENT, FakeMonitor, closed, expired, failed, given, kinds, live, window
 
@@ -82,7 +83,7 @@ def test_an_audit_and_an_incident_do_not_disturb_each_other(asking):
     asking.receive(given(QUESTION, 7, 1, NAME))
     [measured] = asking.receive(closed(QUESTION, incident=NAME))
     assert measured.labels == 1
-    assert (asking.state, asking.audit) == ("analysing", [])
+    assert (asking.state, asking.inquiry) == ("analysing", None)
 
 
 def test_a_restored_checker_goes_on_with_its_audit(checker):
@@ -95,3 +96,77 @@ def test_a_restored_checker_goes_on_with_its_audit(checker):
     restored.receive(given(QUESTION, 3, 1, NAME))
     [measured] = restored.receive(closed(QUESTION, incident=NAME))
     assert measured.labels == 1
+
+
+# --- spot checks ---
+
+
+@pytest.fixture
+def spotting():
+    """Asks about 100 of 10,000 records, five every 500."""
+    agent = Checker(DEPLOYMENT, Policy(checks={"decay": {"spot_checks": 100}}), FakeMonitor)
+    agent.receive(live())
+    return agent
+
+
+def spot_check(agent, first, last, *labels, pipeline="first"):
+    [draw, *_] = [message for message in agent.receive(window(first, last)) if isinstance(message, DrawAudit)]
+    agent.receive(msgspec.structs.replace(drawn(draw), pipeline=pipeline))
+    for seq, label in zip((7, 3, 9, 5), labels, strict=False):
+        agent.receive(given(f"{draw.incident}/audit", seq, label, draw.incident))
+    return draw, agent.receive(closed(f"{draw.incident}/audit", incident=draw.incident))
+
+
+def test_without_a_rate_nobody_is_asked(checker):
+    assert kinds(checker.receive(window(1, 100_000))) == ["EvidenceUpdated", "EvidenceSaved"][::-1]
+
+
+def test_a_few_records_are_asked_about_regularly_though_nothing_is_alarming(spotting):
+    assert "DrawAudit" not in kinds(spotting.receive(window(1, 499)))
+    draw, _ = spot_check(spotting, 500, 510, 1)
+    assert (draw.labels, draw.count, draw.due, draw.incident) == (5, 510, 510, NAME)
+    assert "DrawAudit" not in kinds(spotting.receive(window(511, 1009)))
+    draw, _ = spot_check(spotting, 1010, 1010, 1)
+    assert (draw.count, draw.due, draw.incident) == (500, 1010, "digits-audit-2")
+
+
+def test_all_spot_checks_of_a_pipeline_make_one_estimate_and_their_labels_go_to_the_checks(spotting):
+    spot_check(spotting, 1, 500, 1, 1, 1, 1)
+    _, [measured, join] = spot_check(spotting, 501, 1000, 1, 0, -1, None)
+    assert (measured.labels, measured.accuracy, measured.regular) == (7, pytest.approx(5 / 7), True)
+    assert isinstance(join, JoinLabels) and join.labels == {7: 1, 3: 0, 9: -1}
+    spotting.receive(live("second", previous="first", since=1001))
+    _, [measured, _] = spot_check(spotting, 1001, 1600, 1, pipeline="second")
+    assert measured.labels == 1
+
+
+def test_labels_of_a_pipeline_that_is_no_longer_live_do_not_count_for_the_new_one(spotting):
+    [draw, *_] = [message for message in spotting.receive(window(1, 500)) if isinstance(message, DrawAudit)]
+    spotting.receive(drawn(draw))
+    spotting.receive(live("second", previous="first", since=501))
+    spotting.receive(given(QUESTION, 7, 0, NAME))
+    [measured] = spotting.receive(closed(QUESTION, incident=NAME))
+    assert (measured.pipeline, measured.regular) == ("first", False)
+    assert spotting.spot_audit.regular == []
+
+
+def test_no_spot_check_while_an_incident_is_open(spotting):
+    assert "IncidentOpened" in kinds(spotting.receive(window(1, 10, drifted=True)))
+    assert "DrawAudit" not in kinds(spotting.receive(window(11, 2000)))
+
+
+def test_a_checker_that_is_restored_goes_on_with_the_spot_check_and_asks_no_other_one_too_soon(spotting):
+    said = spotting.receive(window(1, 500))
+    restored = Checker(DEPLOYMENT, Policy(checks={"decay": {"spot_checks": 100}}), FakeMonitor)
+    restored.restore([live(), *said])
+    draw = next(message for message in said if isinstance(message, DrawAudit))
+    assert kinds(restored.receive(drawn(draw))) == ["AskLabels"]
+    restored.receive(closed(QUESTION, "expired", NAME))
+    assert "DrawAudit" not in kinds(restored.receive(window(1, 900))), "read again, since nothing had been saved"
+    assert "DrawAudit" in kinds(restored.receive(window(901, 1000)))
+
+
+def test_labels_that_could_not_be_joined_are_on_record(spotting):
+    _, [_, join] = spot_check(spotting, 1, 500, 1)
+    [note] = spotting.receive(failed(join, "none of the 1 labelled records is in the log"))
+    assert "not counted by the checks: none of the 1 labelled" in note.text

@@ -73,13 +73,14 @@ def test_a_bad_strategy_is_refused_with_the_key_and_what_is_allowed(text, messag
         from_toml(text, "mine.toml")
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "strategy.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "strategy.md").read_text()
 
 
 def test_the_examples_of_the_page_on_strategy_can_be_used_and_it_names_every_word():
     examples = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    assert len(examples) == 4
-    assert set(from_toml("\n".join(examples)).rules) == {"weekly", "low", "quiet", "again"}
+    assert len(examples) == 5
+    assert set(from_toml("\n".join(examples), base=ROOT).rules) == {"weekly", "low", "quiet", "again", "evaluate", "reminder"}
     assert [word for word in (*READINGS, *ACTUATORS, *EVENTS) if f"`{word}`" not in PAGE] == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from agents.doors.log import LogDoor
 from agents.messages import HandOverRecords, ReadRecords, WindowObserved
-from workflows.inference import CursorAhead, Records, Stats
+from workflows.inference import CursorAhead, Images, Records, Stats
 
 
 class Log:
@@ -103,3 +103,19 @@ def test_lost_records_are_counted_and_a_new_log_is_told_without_records():
     assert (told.first, told.last, told.lost) == (4, 9, 3)
     begun = read(door, after=20)
     assert (begun.log, begun.first, begun.last) == ("log", 1, 0)
+
+
+class Looks:
+    """Says of images how bright they are."""
+
+    def of(self, images):
+        return images.mean((1, 2)) / 255
+
+
+def test_by_how_much_pictures_look_spoiled_is_told_of_those_that_are_still_there_and_no_picture_is():
+    log = Log(["first"] * 4)
+    log.images = lambda seqs: Images(seqs=seqs[2:], images=np.full((len(seqs) - 2, 8, 8), 51, np.uint8))
+    door = LogDoor(log, spoiled=Looks())
+    window = hand_over(door, read(door))
+    assert np.frombuffer(window.spoiled, np.float64).tolist() == pytest.approx([np.nan, np.nan, 0.2, 0.2], nan_ok=True)
+    assert window.facts == b""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from agents.in_process import InProcess
-from agents.messages import AskLabels, HarmAssessed, IncidentClosed, IncidentOpened, PrepareRemedy, RemedyPrepared
+from agents.messages import AskLabels, AuditMeasured, HarmAssessed, IncidentClosed, IncidentOpened, PrepareRemedy, RemedyPrepared
 from agents.policy import Detection, Labels, Policy, Remedies
 from agents.state import State
 from agents.story import tell
@@ -61,6 +61,22 @@ def test_labels_that_come_late_tell_of_a_decay_that_the_monitor_of_drift_did_not
     [rest] = only(story, IncidentClosed)
     assert rest.outcome in ("verified", "no remedy", "undone")
     assert any("opened, decay: " in text and "newest labels agree with the model" in text for text in tell(story))
+
+
+def test_a_decay_is_found_by_asking_about_a_few_records_where_no_label_comes_by_itself(play):
+    dim = corrupt(load("digits", "test").images, "fog", seed=1)
+    policy = Policy(checks={"decay": {"spot_checks": 1000}}, detection=Detection(run_length=LATE, window=300), **CHEAP)
+    opened, story, loop = play("dim", dim, policy)
+    assert opened.kind == "decay"
+    assert 400 < opened.alarm_at < 1200
+    [harm, *_] = only(story, HarmAssessed)
+    assert harm.audit == () and harm.interval[1] < harm.clean_accuracy
+    before = [ask for ask in loop.ledger.messages(AskLabels) if ask.time < opened.time]
+    assert {len(ask.items) for ask in before} == {5}
+    assert all("this is a spot check" in ask.text for ask in before)
+    measured = [one for one in loop.ledger.messages(AuditMeasured) if one.time < opened.time]
+    assert [one.labels for one in measured] == [5 * (place + 1) for place in range(len(measured))]
+    assert measured[-1].low <= measured[-1].accuracy <= measured[-1].high
 
 
 def test_a_covered_camera_is_reported_and_nothing_is_tried(play):

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from agents.in_process import InProcess
-from agents.messages import ActuatorFired, ActuatorHeld, AskLabels, AuditMeasured, HoldEnded, IncidentOpened, PipelineLive, RuleSwitched, SensorRead
+from agents.messages import (
+    ActuatorFired, ActuatorHeld, AskLabels, AuditMeasured, HoldEnded, IncidentOpened, NoteMade, PipelineLive, RuleSwitched, SensorRead, WorkflowRan,
+)
 from agents.policy import from_toml
 from agents.state import State
 from agents.story import tell
@@ -68,6 +70,25 @@ def test_an_estimate_that_stays_low_for_three_looks_opens_an_incident_that_no_al
     assert 1500 < opened.onset <= opened.alarm_at - 299  # from the records on which the last look rests
     switched = loop.ledger.messages(RuleSwitched)[0]
     assert switched.on and "held at 3 looks in a row" in switched.reason
+
+
+def test_a_rule_runs_a_workflow_beside_the_agents_and_another_one_acts_on_its_end(play, tmp_path):
+    file = tmp_path / "count.toml"
+    file.write_text(
+        'name = "count"\nreturns = { name = "lines", value = "count.lines" }\n'
+        '[steps.count]\ncommand = ["sh", "-c", "echo \'{\\"lines\\": 3}\' > $3/metrics.json"]\n'
+    )  # fmt: skip
+    loop = play(
+        '[sensors.often]\nevery_records = 500\n[sensors.ran]\non = "WorkflowRan"\n'
+        f'[rules.count]\neach = "often"\nthen = "run"\nrun = "{file}"\n[rules.tell]\nwhen = "ran.ok > 0"\nthen = "notify"\ntext = "counted"\n'
+        '[actuators.run]\nper_day = 2\n', Segment(records=2500), seconds=1.0,
+    )  # fmt: skip
+    ran = loop.ledger.messages(WorkflowRan)
+    assert [(one.ok, one.value) for one in ran] == [(True, 3.0)] * 2
+    assert [note.text for note in loop.ledger.messages(NoteMade)] == ["counted"]
+    assert all("2 times within a day" in held.reason for held in loop.ledger.messages(ActuatorHeld))
+    assert len(loop.ledger.messages(ActuatorHeld)) >= 2
+    assert any("is done (run" in text for text in tell(loop.ledger.messages()))
 
 
 def test_a_quiet_period_keeps_the_remedy_in_though_the_drift_has_ended_and_then_takes_it_out(play):

@@ -35,10 +35,11 @@ ALARMING = {
     "bias": (one_site_fares_worse, {"attributes": ("site",)}),
     "adversarial": (lambda: labelled(300, seed=5, accuracy=0.6), {}),
     "quality": (blank, {}),
+    "unknown_class": (lambda: labelled(300, seed=5, shift=1.5), {}),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in catalogue.names() if name != "unknown_class"])
+@pytest.mark.parametrize("name", catalogue.names())
 def test_a_check_keeps_the_contract(name):
     records, parameters = ALARMING.get(name, (lambda: None, {}))
     make = catalogue.maker(name)
@@ -50,26 +51,24 @@ def test_a_check_keeps_the_contract(name):
     check_weakness(mine, records=records())
 
 
-def test_the_check_for_an_unknown_class_keeps_the_contract():
+def test_pictures_that_are_spoiled_are_no_unknown_class_and_clean_ones_of_something_odd_are():
     digits = load("digits", "train").images
-    looks = Looks.fit(digits[:400])
-
-    def mine(reference):
-        """Digits that the imaginary model of these tests does not know: clean pictures, strange features."""
-        return UnknownClass(reference, looks)
-
-    strange = labelled(300, seed=5, shift=1.5)
-    strange = replace(strange, images=digits[:300], facts=None)
-    check_weakness(mine, records=strange)
-
-
-def test_pictures_that_are_spoiled_are_no_unknown_class():
-    digits = load("digits", "train").images
-    check = UnknownClass(catalogue_reference(), Looks.fit(digits[:400]))
+    looks, odd = Looks.fit(digits[:400]), labelled(300, seed=5, shift=1.5)
+    check = UnknownClass(catalogue_reference())
     noise = np.random.default_rng(0).integers(0, 256, size=(300, *digits.shape[1:]), dtype=np.uint8)
-    evidence = check.update(replace(labelled(300, seed=5, shift=1.5), images=noise, facts=None))
+    evidence = check.update(replace(odd, spoiled=looks.beyond_clean(noise)))
     assert not evidence.alarm
     assert evidence.details["spoiled"] > 0.9
+    check.reset()
+    assert check.update(replace(odd, spoiled=looks.beyond_clean(digits[400:700]))).alarm
+
+
+def test_a_new_class_is_judged_when_enough_pictures_are_known():
+    odd = labelled(120, seed=5, shift=1.5)
+    unknown = np.where(np.arange(120) < 60, np.nan, 0.0)
+    evidence = UnknownClass(catalogue_reference()).update(replace(odd, spoiled=unknown))
+    assert evidence.at >= 110
+    assert UnknownClass(catalogue_reference()).update(replace(odd, spoiled=np.zeros(120))).at <= 60
 
 
 def catalogue_reference():
