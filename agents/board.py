@@ -10,13 +10,14 @@ import msgspec
 
 from agents.messages import (
     DRIFT, AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, Finding, HandOverRecords, IncidentClosed,
-    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, RemedyPrepared, Resumed, SecondOpinion,
-    Tick, WindowObserved,
+    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, ReadRecords, RecordsRead, RemedyPrepared,
+    Resumed, SecondOpinion, Tick, WindowObserved,
 )
 from agents.story import QUIET, line
 
 EVENTS = 2000
 NEWS = 50
+UNSEEN = (Tick, ReadRecords, RecordsRead, HandOverRecords, WindowObserved)  # every heartbeat brings them, and nothing that people see changes
 TRACE = 600  # points of evidence that are kept; beyond, every second one of them goes
 
 
@@ -143,7 +144,7 @@ class Board:
                 self._events.append((self._number, message.time, text))
                 if not isinstance(message, QUIET):
                     self._news.append((message.time, text))
-            if not isinstance(message, Tick | HandOverRecords | WindowObserved):
+            if not isinstance(message, UNSEEN):
                 self.changes += 1
                 self._changed.notify_all()
 
