@@ -10,9 +10,10 @@ interval its coverage where strata are small.
 from collections import defaultdict, deque
 from collections.abc import Sequence
 
-from agents.messages import Draw, Label
+from agents.messages import Draw, Label, RemediesCompared
 from models.estimators.paired import PairedGain
 
+REST_LABELS = 4  # labels outside of a slice before which no remedy for the slice counts as settled
 PRIOR_DRAWS = 2.0  # how many labels the model's own confidence is worth in the point estimates, never in the intervals
 
 
@@ -95,6 +96,18 @@ class PairedAudit:
             total += share * (sum(right) + PRIOR_DRAWS * prior) / (len(right) + PRIOR_DRAWS)
         return total
 
+    def is_rest_seen(self) -> bool:
+        """Whether there is nothing beside what is measured here that a remedy could harm unseen."""
+        return True
+
+    def elsewhere(self, _name: str, /) -> float | None:
+        """Gain outside of what is measured here: None, there is nothing."""
+        return None
+
+    def gap_closed(self, _name: str, /) -> tuple[float, float] | None:
+        """By how much a gap becomes smaller: None, there are no two parts."""
+        return None
+
     def settled_winner(self) -> str | None:
         """The candidate that is better than the baseline and than every other for certain, if there is one already."""
         for name in self.candidates:
@@ -102,3 +115,52 @@ class PairedAudit:
             if self.gains[name].interval[0] > max([0.0, *others]):
                 return name
         return None
+
+
+class SlicedAudit(PairedAudit):
+    """The same for a slice of the traffic that fares worse than the rest: gains are those in the slice, and the rest is measured beside it.
+
+    A remedy may not make the slice better at the cost of the others, so a winner is settled only when the others have been looked at.
+    """
+
+    def __init__(self, baseline: str, candidates: Sequence[str], compared: RemediesCompared, level: float) -> None:
+        super().__init__(baseline, candidates, compared.draws, compared.share, level, compared.confidence)
+        rest = compared.elsewhere
+        self.rest = PairedAudit(baseline, candidates, rest.draws, rest.share, level, rest.confidence) if rest else None
+
+    def update(self, label: Label) -> None:
+        """Take one label, of the slice or of the rest."""
+        super().update(label)
+        if self.rest is not None and label.seq in self.rest.draws and label.seq not in self.rest.answers:
+            self.rest.update(label)
+            self.answers[label.seq] = label.label
+            self.labels += label.label is not None
+
+    def settled_winner(self) -> str | None:
+        """As of every audit, but not before some of the rest is labelled."""
+        return super().settled_winner() if self.is_rest_seen() else None
+
+    def is_rest_seen(self) -> bool:
+        """Whether enough labels came from outside of the slice to notice a harm there, or there are none to come."""
+        return self.rest is None or len(self.rest.answers) >= min(REST_LABELS, len(self.rest.draws))
+
+    def elsewhere(self, name: str, /) -> float | None:
+        """Point estimate of the gain outside of the slice; None where no record was known to lie there."""
+        return self.rest.gain(name) if self.rest is not None else None
+
+    def gap_closed(self, name: str, /) -> tuple[float, float] | None:
+        """Interval of that by which the gap between the slice and the rest becomes smaller: the gain in the one less that in the other.
+
+        Its ends are differences of the two intervals' ends, so it holds when both do.
+        """
+        if self.rest is None:
+            return None
+        (low, high), (low_rest, high_rest) = self.gain_interval(name), self.rest.gain_interval(name)
+        return low - high_rest, high - low_rest
+
+
+def audit_of(baseline: str, candidates: Sequence[str], compared: RemediesCompared, level: float, *, sliced: bool) -> PairedAudit:
+    """The audit of a comparison, of all traffic or of a slice of it."""
+    if sliced:
+        return SlicedAudit(baseline, candidates, compared, level)
+    return PairedAudit(baseline, candidates, compared.draws, compared.share, level, compared.confidence)

@@ -110,9 +110,11 @@ class Checker(Agent):
 
     def recall(self, message: Message) -> None:
         match message:
-            case IncidentOpened(incident=incident) if incident != self.incident:  # what followed from labels has been opened by them already
+            case IncidentOpened(incident=incident) if incident == f"{self.deployment}-{self.incidents + 1}":  # else its cause has opened it
                 self._open(incident, message.finding)
                 self.brakes["open"].note(message.time, message.alarm_at)
+            case IncidentClosed(incident=incident, outcome="reported") if incident == self.incident and self.state == "analysing":
+                self._rest(message, message.time)  # at once, in the same window
             case ActuatorHeld(actuator="open") if message.until or message.until_record:
                 self.told = Hold("", message.until, message.until_record)
             case EvidenceSaved():
@@ -223,17 +225,17 @@ class Checker(Agent):
         self.state, self.incident, self.finding = "analysing", incident, finding
 
     def _look_at(self, opened: IncidentOpened, first: int) -> Message:
-        labels = self.policy.labels
+        labels, slice_ = self.policy.labels, self.finding.slice if self.finding else ""
         return self.say(
             AnalyseWindow, opened, first=first, count=self.policy.detection.window, audit=labels.harm, teaching=labels.teaching, seed=self.incidents,
-            deadline=600.0,
+            slice=slice_, deadline=600.0,
         )
 
     # --- what other checks find ---
 
     def _take_labels(self, labelled: RecordsLabelled) -> list[Message]:
         """Learn always, report only where a drift would be reported, too."""
-        found = self.panel.learn(labelled, self.pipeline)
+        found = self.panel.learn(labelled, self.pipeline) if labelled.pipelines else None
         due = self.state == "watching" and self.saved >= self.muted_until  # `saved`, unlike `cursor`, is the same when history is handled again
         if found is None or not due:
             return []
@@ -317,7 +319,7 @@ class Checker(Agent):
         if self.finding is not None and self.finding.accuracy is not None:  # true labels have measured it
             found = self.finding
             self.harm = self._harm(cause, analysis, harmful=True, reason=found.sentence, accuracy=found.accuracy, interval=found.interval)
-            return self._teach(cause, worth=not (analysis.likeness is not None and analysis.likeness.sure))
+            return self._teach(cause, worth=bool(found.slice) or not (analysis.likeness is not None and analysis.likeness.sure))
         self.brakes["ask"].note(cause.time, analysis.last)
         return [self._ask(cause, "audit", analysis.audit, asked(analysis, self.finding))]
 
@@ -368,7 +370,8 @@ class Checker(Agent):
             self.state = "handed over"
             return [harm]
         self.state = "teaching"
-        return [self._ask(cause, "teaching", analysis.teaching, f"It hurts: {harm.reason}. These typical images teach a remedy most.")]
+        of = f" of {harm.slice}" if harm.slice else ""
+        return [self._ask(cause, "teaching", analysis.teaching, f"It hurts: {harm.reason}. These typical images{of} teach a remedy most.")]
 
     def _judge(self) -> Judge:
         assert self.analysis is not None
@@ -379,7 +382,7 @@ class Checker(Agent):
             HarmAssessed, cause, key=str(len(self.teaching)), clean_accuracy=analysis.clean_accuracy,
             estimated_accuracy=analysis.estimated_accuracy, pipeline=self.pipeline, window=analysis.window, last=analysis.last,
             classes=analysis.classes, audit=tuple(self.audit), teaching=(), likeness=analysis.likeness,
-            remedies=remedies_for(self.finding, analysis.likeness), **found,
+            remedies=remedies_for(self.finding, analysis.likeness), slice=self.finding.slice if self.finding else "", **found,
         )
 
     # --- coming to rest ---

@@ -22,7 +22,7 @@ import typer
 from agents.board import Board
 from agents.console import attend
 from agents.doors.shelf import Shelf
-from agents.front_desk import FrontDesk, Visitor
+from agents.front_desk import FrontDesk
 from agents.hosts.host import AgentError, Host
 from agents.hosts.timed import Timed
 from agents.ledger import Ledger
@@ -43,6 +43,7 @@ from agents.story import line, tell
 from agents.subject import Subject
 from agents.system import System
 from agents.team import Team, Wiring, built_in, factories, with_agents
+from agents.visitor import Visitor
 from agents.web.metrics import TOKEN_FILE, metrics_token, scraped
 from agents.web.serve import PORT, open_page
 from models.pipeline import MANIFEST
@@ -203,8 +204,16 @@ class Cluster:
                     if isinstance(asked, AskLabels) and asked.question in still_open:
                         person.skip(asked)  # the images are those of an earlier run
                 self.switchboard.listen(_tell)
+            pace = _Pace(scenario.rate, self._stop)
+
+            def pump(sent: Sent) -> None:
+                labels, slices = replay.house.labels(), replay.house.slices()
+                if labels or slices:
+                    self.reception.labels(labels, slices, source="house")
+                pace(sent)
+
             rehearsal = Rehearsal(
-                replay, self.board, self.system.ledger, pump=_Pace(scenario.rate, self._stop), should_stop=self._stop.is_set, say=_say,
+                replay, self.board, self.system.ledger, pump=pump, should_stop=self._stop.is_set, say=_say,
                 runtime=self.endpoint.runtime,
             )
             outcome = self._rehearse(rehearsal, scripted=scripted)

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from numpy.typing import NDArray
 from rich.console import Console
 
 from agents.board import QuestionView
-from agents.front_desk import Visitor
 from agents.late import LabelFileError, read_labels
-from agents.pictures import drawing_for, picture, row_table
+from agents.pictures import Named, drawing_for, row_table, side_by_side
 from agents.rules import of_section, rule_lines
 from agents.screens import incident_lines, question_lines, seat_lines, status_lines
+from agents.visitor import Visitor
+from workflows.serving.wire import RemoteError
 
+SHOW_ROWS = 16  # of an image that is shown at the prompt: what was said before stays in sight
 LABELLING = ("label", "ask")
 
 
@@ -36,7 +39,7 @@ COMMANDS = {
     "questions": Command("questions", "open questions: why, which records, until when"),
     "label": Command("label [RECORD ANSWER]", "label images by keys; or give one answer: a class, skip, unsure, none of these, expected"),
     "ask": Command("ask", "the same as label"),
-    "show": Command("show RECORD", "draw the image of a record"),
+    "show": Command("show RECORD ...", "draw the images of records, side by side"),
     "approve": Command("approve", "apply the planner's choice"),
     "decline": Command("decline", "apply nothing"),
     "choose": Command("choose OPTION", "another of the options that `questions` lists"),
@@ -128,19 +131,28 @@ class Commands:
         return self._label(words, as_json)
 
     def _show(self, words: list[str], _json: bool) -> list[str]:
-        if len(words) != 1:
-            raise CommandError(_usage("show"))
-        seq = _number(words[0])
-        image = self._visitor.images([seq]).get(seq)
-        if image is None:
-            raise CommandError(f"the image of record {seq} is not kept (any more)")
+        shown = self.images_to_show(words)
         console = Console()
         with console.capture() as capture:
-            if image.ndim == 1:
-                console.print(row_table(image, self._visitor.features, console.width, len(image)))
+            if any(image.ndim == 1 for image in shown.values()):
+                for image in shown.values():
+                    console.print(row_table(image, self._visitor.features, console.width, len(image)))
             else:
-                console.print(picture(image, console.width, max(console.height - 2, 14), drawing_for(console)))
+                named = [Named(f"record {seq}", image) for seq, image in shown.items()]
+                for part in side_by_side(named, console.width, SHOW_ROWS, drawing_for(console)):
+                    console.print(part)
         return capture.get().splitlines()
+
+    def images_to_show(self, words: list[str]) -> dict[int, NDArray[Any]]:
+        """The images that `show` names, by record. Raises `CommandError` where one is not kept."""
+        if not words:
+            raise CommandError(_usage("show"))
+        seqs = [_number(word) for word in words]
+        images = self._visitor.images(seqs)
+        for seq in seqs:
+            if seq not in images:
+                raise CommandError(f"the image of record {seq} is not kept (any more)")
+        return {seq: images[seq] for seq in seqs}
 
     def _approve(self, words: list[str], _json: bool) -> list[str]:
         _none(words, "approve")
@@ -154,6 +166,13 @@ class Commands:
         if not words:
             raise CommandError(_usage("choose"))
         return self._choice(" ".join(words))
+
+    def about_undo(self) -> str:
+        """What to ask a person before `undo`; nothing where there is nothing to bring back."""
+        status = self._visitor.status()
+        if not status["previous"] or status["previous"] == status["pipeline"]:
+            return ""
+        return f"Undo: bring {status['previous']} back in place of {status['pipeline']}? y / n"
 
     def _undo(self, words: list[str], _json: bool) -> list[str]:
         _none(words, "undo")
@@ -171,6 +190,13 @@ class Commands:
         except KeyError as error:
             raise CommandError(str(error.args[0])) from None
         return _json(rules) if as_json else rule_lines(rules)
+
+    def sections(self) -> list[str]:
+        """Sections of the policy, for completion; none where it is not known yet."""
+        try:
+            return list(dict.fromkeys(rule.section for rule in self._visitor.rules()))
+        except RemoteError:
+            return []
 
     def _agents(self, words: list[str], as_json: bool) -> list[str]:
         _none(words, "agents")
@@ -201,7 +227,9 @@ class Commands:
         except LabelFileError as error:
             raise CommandError(str(error)) from None
         self._visitor.labels(late.labels, late.slices)
-        return [f"{len(late.labels)} labels handed in; the checks that the policy turns on learn from them"]
+        told = sorted({seq for values in late.slices.values() for seq in values} - late.labels.keys())
+        more = f", and attributes of {len(told)} records without one" if told else ""
+        return [f"{len(late.labels)} labels handed in{more}; the checks that the policy turns on learn from them"]
 
     def _help(self, _words: list[str], _json: bool) -> list[str]:
         return help_lines()
@@ -214,6 +242,7 @@ class Commands:
         asked = [question for question in self._visitor.questions() if question.kind == "choice"]
         if not asked:
             raise CommandError("no choice is open")
+        option = next((known for known in asked[0].options if _plain(known) == _plain(option)), option)
         self._offer(asked[0], option)
         return [f"{option} for {asked[0].question}: taken"]
 
@@ -245,6 +274,11 @@ def _usage(verb: str) -> str:
 def _none(words: list[str], verb: str) -> None:
     if words:
         raise CommandError(f"{verb} takes nothing after it; got {' '.join(words)!r}")
+
+
+def _plain(option: str) -> str:
+    """Remedies are written fine_tune in files and fine tune on pages: either may be typed."""
+    return option.lower().replace("_", " ").replace("-", " ")
 
 
 def _number(word: str) -> int:

@@ -17,10 +17,11 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from agents.commands import LABELLING, LIVE, CommandError, Commands, help_lines
-from agents.front_desk import Visitor
+from agents.graphics import Graphics, graphics_of
 from agents.live import LiveError, live
 from agents.state import FrontDoor, State, StateError, default_state
 from agents.terminal import Terminal
+from agents.visitor import Visitor
 from workflows.serving.wire import RemoteError, WireError
 
 EPILOG = "\n\n".join(["Commands:", *(f"* {one}" for one in help_lines()), f"* {LIVE.usage} {LIVE.help}"])
@@ -60,8 +61,9 @@ def main(
 def attend(visitor: Visitor, *, until: Callable[[], bool], name: str, history: Path | None = None) -> None:
     """Be the console of this terminal until `until()` holds or the person leaves it (Ctrl-D, `quit`).
 
-    For a program that runs a cluster itself; to be called in its main thread, which alone reads the keyboard. Ctrl-C does what it
-    would do to the program without a console: it raises SIGINT. `until` is asked five times a second, in the same thread.
+    For a program that runs a cluster itself; to be called in its main thread, which alone reads the keyboard. Ctrl-C leaves the labelling
+    of images; at the prompt it does what it would do to the program without a console: it raises SIGINT. `until` is asked five times a
+    second, in the same thread.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def attend(visitor: Visitor, *, until: Callable[[], bool], name: str, history: P
     ------
     WireError : the front desk does not answer any more.
     """
-    terminal = Terminal(visitor, name, over=lambda: "" if until() else None, history=history)
+    terminal = Terminal(visitor, name, over=lambda: "" if until() else None, history=history, graphics=_graphics())
     if asyncio.run(terminal.run()) == "interrupted":
         signal.raise_signal(signal.SIGINT)
 
@@ -151,14 +153,20 @@ def _serve(visitor: Visitor, line: str, place: State, door: FrontDoor, name: str
     commands = Commands(visitor, name)
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if line and not (terminal and line.lower() in LABELLING):
+        if terminal and line.lower() == "undo" and (text := commands.about_undo()) and not typer.confirm(text.removesuffix(" y / n")):
+            raise CommandError("not undone")
         print("\n".join(commands.run(line, as_json=as_json)))
         return 0
     if not terminal:
         return converse(commands, sys.stdin, sys.stdout, sys.stderr, as_json=as_json)
-    talk = Terminal(visitor, name, over=lambda: gone(place, door), history=place.folder / "console_history")
+    talk = Terminal(visitor, name, over=lambda: gone(place, door), history=place.folder / "console_history", graphics=_graphics())
     ending = asyncio.run(talk.run())
     print(talk.reason if ending == "over" else "detached; the cluster goes on, and so do its questions")
     return 0
+
+
+def _graphics() -> Graphics | None:
+    return graphics_of(sys.stdin.fileno(), sys.stdout.fileno()) if sys.stdin.isatty() and sys.stdout.isatty() else None
 
 
 def _user() -> str:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from agents.agent import Agent
-from agents.audit import PairedAudit
+from agents.audit import PairedAudit, audit_of
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message,
     Paused, PipelineLive, PrepareRemedy, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired,
@@ -113,14 +113,15 @@ class Improver(Agent):
         self.brake.note(cause.time, harm.last)
         alike = [pipeline for pipeline, base in self.verified.items() if base == self.base]  # others would bring back what a retraining replaced
         known = [("reuse", pipeline) for pipeline in alike[-2:] if pipeline != harm.pipeline]
-        named = harm.likeness is not None and harm.likeness.known
+        likeness = None if harm.slice else harm.likeness  # which tells of all traffic
+        named = likeness is not None and likeness.known
         possible, self.failed = sort_out(harm.remedies or self.policy.remedies.prepare, self.impossible)
         wanted = [remedy for remedy in possible if named or remedy not in NEEDS_NAME]
         new = [(remedy, f"{harm.incident}-{remedy.replace('_', '-')}") for remedy in wanted]
         requests = [
             self.say(
                 PrepareRemedy, cause, key=pipeline, remedy=remedy, base=harm.pipeline, pipeline=pipeline, window=harm.window,
-                teaching=harm.teaching, seed=number, likeness=harm.likeness, deadline=self.policy.remedies.deadline,
+                teaching=harm.teaching, seed=number, likeness=likeness, deadline=self.policy.remedies.deadline,
             )
             for number, (remedy, pipeline) in enumerate([*known, *new])
         ]
@@ -135,8 +136,8 @@ class Improver(Agent):
         self.state = "comparing"
         assert self.harm is not None
         request = self.say(
-            CompareRemedies, cause, baseline=self.harm.pipeline, candidates=tuple(sorted(self.prepared)), after=self.harm.last,
-            count=self.policy.remedies.compare_records, audit=self._budget(), seed=1, deadline=self.policy.verification.deadline,
+            CompareRemedies, cause, baseline=self.harm.pipeline, candidates=tuple(sorted(self.prepared)), after=self.harm.last, seed=1,
+            count=self.policy.remedies.compare_records, audit=self._budget(), slice=self.harm.slice, deadline=self.policy.verification.deadline,
         )
         self.request = request.id
         return [request]
@@ -149,18 +150,18 @@ class Improver(Agent):
     def _ask(self, compared: RemediesCompared) -> list[Message]:
         assert self.harm is not None
         self.state, self.compared = "auditing", compared
-        self.audit = PairedAudit(
-            self.harm.pipeline, sorted(self.prepared), compared.draws, compared.share, self.policy.remedies.level, compared.confidence
-        )
+        level, sliced = self.policy.remedies.level, bool(self.harm.slice)
+        self.audit = audit_of(self.harm.pipeline, sorted(self.prepared), compared, level, sliced=sliced)
         if self._is_harmless(compared):
             return self._close(compared, "harmless", "all audit labels agree with the model, and no remedy would answer otherwise")
         if not compared.draws:
             return self._measured(compared)
+        where = f" Most are of {self.harm.slice}, which fares worse." if sliced else ""
         self.question = f"{self.incident}/choose"
-        text = f"{len(self.prepared)} remedies are ready. On these images they, or the present model, differ: your labels tell which is right."
+        text = f"{len(self.prepared)} remedies are ready. On these images they, or the present model, differ: your labels tell which is right.{where}"
         return [
             self.say(
-                AskLabels, compared, question=self.question, items=tuple(draw.seq for draw in compared.draws), purpose="audit", text=text,
+                AskLabels, compared, question=self.question, items=compared.to_label, purpose="audit", text=text,
                 classes=compared.classes, deadline=self.policy.questions.deadline,
             )
         ]
@@ -172,7 +173,7 @@ class Improver(Agent):
         audit.update(given.label)
         certain = [name for name in self.prepared if audit.gain_interval(name)[0] > 0]
         alike = compared.share.get("remedies differ", 0.0) < NEGLIGIBLE
-        if audit.settled_winner() or (certain and alike):
+        if audit.settled_winner() or (certain and alike and audit.is_rest_seen()):
             return [self.say(CloseQuestion, given, question=self.question, reason="the choice is settled")]
         return []
 
@@ -205,6 +206,7 @@ class Improver(Agent):
             self.say(
                 RemediesMeasured, cause, incident=self.incident, remedies=tuple(remedies), base=harm.pipeline, after=harm.last,
                 labels_used=audit.labels if audit else 0, labels_left=self._budget() - (len(audit.answers) if audit else 0), failed=self.failed,
+                slice=harm.slice,
             )
         ]
 
@@ -230,10 +232,10 @@ class Improver(Agent):
         now_low, now_high = self.harm.interval
         return Remedy(
             name=name, pipeline=prepared.pipeline, accuracy_drift=audit.accuracy(prepared.pipeline, self._unanimous()),
-            interval=(max(0.0, now_low + low), min(1.0, now_high + high)), gain=gain, gain_interval=(low, high),
+            interval=(min(1.0, max(0.0, now_low + low)), min(1.0, now_high + high)), gain=gain, gain_interval=(low, high),
             log_evidence=audit.log_evidence(prepared.pipeline), accuracy_clean=prepared.accuracy_clean, clean_loss=prepared.clean_loss,
             latency_added=max(prepared.latency_added, slower), seconds=prepared.seconds, labels=teaching + audit.labels,
-            imitated=prepared.imitated,
+            imitated=prepared.imitated, elsewhere=audit.elsewhere(prepared.pipeline), gap_closed=audit.gap_closed(prepared.pipeline),
         )
 
 

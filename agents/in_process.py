@@ -4,7 +4,6 @@ The same agents, doors and remedies as in the cluster, on the in-memory twins of
 """
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -87,7 +86,6 @@ class InProcess:
         )
         self.replay = Replay(scenario, DirectClient(self.inference), dataset, root, seed, pool)
         self.rehearsal = Rehearsal(self.replay, self.board, self.ledger, pump=self._pump, runtime="in process")
-        self._unlabelled: deque[int] = deque()  # records whose true labels have not become known yet
         switchboard = self.system.switchboard
         switchboard.listen(self.board.listen)
         switchboard.listen(ScriptedDesk(self.replay.person(), switchboard.post).listen)
@@ -99,21 +97,17 @@ class InProcess:
         return self.rehearsal.run()
 
     def _next_batch(self) -> bool:
-        return self.rehearsal.next_batch()
+        sent = self.rehearsal.next_batch()
+        self._tell_slices()
+        return sent
 
-    def _pump(self, sent: Sent) -> None:
-        if self.replay.scenario.labels_after is not None:
-            self._tell_late(sent, self.replay.scenario.labels_after)
+    def _pump(self, _sent: Sent) -> None:
+        self._tell_slices()
+        if due := self.replay.house.labels():
+            self.system.switchboard.post(JoinLabels(id=f"labels-{max(due)}", source="house", deployment=self.system.name, labels=due))
         self.system.switchboard.tick()
         self.system.switchboard.run_until_idle()
 
-    def _tell_late(self, sent: Sent, after: int) -> None:
-        """Hand in the true labels that have become known by now, as some other system of the house would."""
-        self._unlabelled.extend(sent.seqs.tolist())
-        due: dict[int, int] = {}
-        while self._unlabelled and self._unlabelled[0] + after <= int(sent.seqs.max(initial=0)):
-            seq = self._unlabelled.popleft()
-            if (true := self.replay.true_label(seq)) >= 0:  # what shows none of the classes never gets a label
-                due[seq] = true
-        if due:
-            self.system.switchboard.post(JoinLabels(id=f"labels-{max(due)}", source="house", deployment=self.system.name, labels=due))
+    def _tell_slices(self) -> None:
+        """At once, past the switchboard, which has no turn while a door waits for traffic in this one thread."""
+        self.system.slices.note(self.inference.stats().log, self.replay.house.slices())

@@ -79,7 +79,7 @@ class LabellingSession:
     state : asking, confirming (that the change is expected), done or left.
     note : one sentence about the last key, or nothing.
     help : whether the keys are to be explained.
-    leaving : whether the person leaves the console, not only this question.
+    leaving : whether the person leaves the console, not only this question; `dropped`: whether all questions, for the prompt.
     sent : offers that went out and were not refused.
     taken_away : whether the question was closed while an image was shown, so that a key may still be on its way to it.
     """
@@ -89,7 +89,7 @@ class LabellingSession:
         self.keys = class_keys(question.classes)
         self.state: State = "asking"
         self.note = ""
-        self.help = self.leaving = self.taken_away = False
+        self.help = self.leaving = self.dropped = self.taken_away = False
         self.sent = 0
         self.held: Offer | None = None
         self._gone = set(question.answers)  # has an answer, here or on another console
@@ -147,6 +147,11 @@ class LabellingSession:
         """Stop here; the question stays open. What is held was meant, so it is handed in."""
         self.state = "left"
         return self._release()
+
+    def drop(self) -> None:
+        """Stop here and hand nothing in: what is held was perhaps not meant. The question stays open."""
+        self.note = f"{self.held.answer} for the last one was not handed in" if self.held else ""
+        self.state, self.held = "left", None
 
     def hand_in(self) -> list[Offer]:
         """What is held goes out now, without an answer to the next image; `b` does not bring it back any more."""
@@ -221,7 +226,7 @@ class ChoiceSession:
         self.keys = option_keys(question.options)
         self.state: State = "asking"
         self.note = ""
-        self.leaving = self.taken_away = False
+        self.leaving = self.dropped = self.taken_away = False
 
     def press(self, key: str) -> list[Offer]:
         """Take one key; what is to be sent to the desk now."""
@@ -241,6 +246,10 @@ class ChoiceSession:
         """Decide later."""
         self.state = "left"
         return []
+
+    def drop(self) -> None:
+        """Decide later: nothing is ever held here."""
+        self.state, self.note = "left", ""
 
     def refused(self, offer: Offer, reason: str) -> None:  # noqa: ARG002 - as LabellingSession has it
         """The desk did not take the choice."""

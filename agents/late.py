@@ -21,6 +21,8 @@ class LateLabels(NamedTuple):
 def read_labels(path: Path) -> LateLabels:
     r"""Read a CSV file with the columns `record` (sequence number) and `label` (class index, counted from 0), others being attributes.
 
+    The label may be empty where a line tells attributes of a record whose label is not known yet.
+
     Raises
     ------
     LabelFileError
@@ -46,18 +48,20 @@ def read_labels(path: Path) -> LateLabels:
         raise LabelFileError(f"{path} is no CSV file ({error}); expected lines such as 1042,7") from error
     except (OSError, UnicodeDecodeError) as error:
         raise LabelFileError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text in UTF-8'})") from error
-    if not found.labels:
+    if not found.labels and not any(any(values.values()) for values in found.slices.values()):
         raise LabelFileError(f"{path} holds no labels; expected a line such as 1042,7 for each record")
     return found
 
 
 def _take(found: LateLabels, row: dict[str, str], place: str) -> None:
     try:
-        seq, label = int(row["record"]), int(row["label"])
+        seq = int(row["record"])
+        label = int(row["label"]) if row["label"] or not found.slices else None
     except (TypeError, ValueError):
         raise LabelFileError(f"{place}: {row['record']!r}, {row['label']!r}; expected the number of a record and the index of a class") from None
-    if seq < 1 or label < 0:
+    if seq < 1 or (label is not None and label < 0):
         raise LabelFileError(f"{place}: record {seq}, class {label}; records count from 1, classes from 0")
-    found.labels[seq] = label
+    if label is not None:
+        found.labels[seq] = label
     for attribute, values in found.slices.items():
         values[seq] = row[attribute] or ""

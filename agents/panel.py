@@ -30,6 +30,7 @@ class Alarm(NamedTuple):
         return Finding(
             check=check.name, kind=check.kind, sentence=evidence.sentence, value=evidence.value, alarm_line=evidence.alarm_line,
             advice=check.advice, remedies=check.remedies, accuracy=harm.accuracy if harm else None, interval=harm.interval if harm else None,
+            slice=evidence.slice,
         )
 
 

@@ -1,13 +1,14 @@
 """Images drawn in a terminal: two pixels a character cell, one above the other, in colour or in shades."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 
 Drawing = Literal["colour", "shades", "ascii"]
@@ -16,6 +17,7 @@ Drawing = Literal["colour", "shades", "ascii"]
 SHADES: tuple[tuple[float, float, str], ...] = (
     (0.0, 0.0, " "), (0.25, 0.25, "░"), (0.5, 0.5, "▒"), (0.75, 0.75, "▓"), (1.0, 1.0, "█"), (1.0, 0.0, "▀"), (0.0, 1.0, "▄"),
 )  # fmt: skip
+GAP, LEAST = 3, 16  # columns between images that stand side by side, and of one of them, at least
 RAMP = " .:-=+*#%@"
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
@@ -57,6 +59,45 @@ def picture(image: NDArray[np.uint8], columns: int, rows: int, drawing: Drawing 
     light = _brightness(pixels)
     shade = _blocks if drawing == "shades" else _ramp
     return Text("\n".join(shade(above, below) for above, below in zip(light[::2], light[1::2], strict=True)))
+
+
+class Named(NamedTuple):
+    """An image, uint8 [h, w] or [h, w, 3], and what to write below it."""
+
+    name: str
+    image: NDArray[np.uint8]
+
+
+def side_by_side(named: Sequence[Named], columns: int, rows: int, drawing: Drawing = "colour") -> list[Table]:
+    """Images of one size each, with their names below, as many beside one another as there is room for; the rest in further tables.
+
+    >>> from rich import print
+    >>> bar = np.array([[0, 255], [0, 255]], np.uint8)
+    >>> for table in side_by_side([Named("12", bar), Named("15", bar)], 20, 2, "shades"):
+    ...     print(table)
+      ██   ██
+      ██   ██
+    12   15
+    """
+    if not named:
+        return []
+    room = max(min(columns, LEAST + GAP), columns // len(named)) - GAP  # each gets its share, but none less than can be made out
+    drawn = [(picture(one.image, max(room, 1), rows, drawing), one.name) for one in named]
+    wide = [max(len(text.plain.splitlines()[0]), min(len(name), room)) for text, name in drawn]
+    tables: list[Table] = []
+    start = 0
+    while start < len(drawn):
+        end = start + 1
+        while end < len(drawn) and sum(wide[start : end + 1]) + GAP * (end - start) <= columns:
+            end += 1
+        table = Table.grid(padding=(0, GAP, 0, 0))
+        for width in wide[start:end]:
+            table.add_column(width=width, no_wrap=True)
+        table.add_row(*(text for text, _ in drawn[start:end]))
+        table.add_row(*(Text(name[:width], "dim") for (_, name), width in zip(drawn[start:end], wide[start:end], strict=True)))
+        tables.append(table)
+        start = end
+    return tables
 
 
 def row_table(row: NDArray[np.float32], features: Sequence[str], columns: int, rows: int) -> Text:

@@ -16,7 +16,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from agents.agent import Agent
-from agents.audit import PairedAudit
+from agents.audit import PairedAudit, audit_of
 from agents.improver import NOTHING
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline,
@@ -36,13 +36,12 @@ AWAITING = ("shadowing", "deploying", "undoing", "comparing")  # the states in w
 
 
 class Waiting(NamedTuple):
-    """A pipeline that may not go live yet, in place of `live`; `held` is the id of the message that says so."""
+    """A pipeline that may not go live yet; `held` is the id of the message that says so."""
 
     held: str
     pipeline: str
     reason: str
     by: str
-    live: str
 
 
 class Planner(Agent):
@@ -151,8 +150,9 @@ class Planner(Agent):
         self.choice = best = max(fit, key=rules.utility)
         verdicts |= {remedy.name: f"fits, utility {rules.utility(remedy):+.3f}" for remedy in fit}
         verdicts[best.name] += ", the highest"
+        where = f"where {measured.slice}" if measured.slice else "on drifted data"
         reason = (
-            f"gains {best.gain:+.3f} on drifted data (interval {best.gain_interval[0]:+.3f} to {best.gain_interval[1]:+.3f}), costs "
+            f"gains {best.gain:+.3f} {where} (interval {best.gain_interval[0]:+.3f} to {best.gain_interval[1]:+.3f}), costs "
             f"{best.clean_loss:.4f} on clean data and {1000 * best.latency_added:.2f} ms a request"
         )
         chosen = self.say(RemedyChosen, measured, remedy=best.name, pipeline=best.pipeline, reason=reason, verdicts=verdicts)
@@ -208,7 +208,7 @@ class Planner(Agent):
             return None
         hold = hold._replace(reason=f"{pipeline} ({reason}): {hold.reason}")
         held = self.say(ActuatorHeld, cause, actuator="deploy", waits=True, incident=incident, **hold._asdict())
-        waiting = Waiting(held.id, pipeline, reason, by, self.live)
+        waiting = Waiting(held.id, pipeline, reason, by)
         if self.incident and not aside:
             self.state, self.waiting = "holding", waiting
         else:
@@ -224,8 +224,6 @@ class Planner(Agent):
         if back is None or back.held != ended.cause:
             return []
         self.back = None
-        if self.live != back.live:
-            return []
         if self.state != "watching":  # an incident goes first; what it brings may make the way back needless
             until, reason = ended.time + self.brake.limits.cool_down, f"{back.pipeline} ({back.reason}): another change is under way ({self.state})"
             held = self.say(ActuatorHeld, ended, actuator="deploy", reason=reason, until=until, until_record=self.record + 1, waits=True)
@@ -235,7 +233,7 @@ class Planner(Agent):
 
     def _went_live(self, live: PipelineLive) -> list[Message]:
         if live.pipeline != self.live:
-            self.back = None
+            self.back = None  # it led away from what was live
             if self.live:  # else it is what was found at the first start
                 self.brake.note(live.time, live.since)
         self.live, self.base, self.previous = live.pipeline, live.base, live.previous
@@ -271,13 +269,16 @@ class Planner(Agent):
         verification = self.policy.verification
         request = self.say(
             CompareRemedies, cause, incident=self.incident, baseline=self.previous, candidates=(self.live,), after=after,
-            count=verification.records, audit=self.policy.labels.verify + self.measured.labels_left, seed=2, deadline=verification.deadline,
+            count=verification.records, audit=self.policy.labels.verify + self.measured.labels_left, seed=2, slice=self.measured.slice,
+            deadline=verification.deadline,
         )
         self.request = request.id
         return request
 
     def _ask(self, compared: RemediesCompared) -> list[Message]:
-        self.audit = PairedAudit(self.previous, [self.live], compared.draws, compared.share, self.policy.verification.level, compared.confidence)
+        assert self.measured is not None
+        level, sliced = self.policy.verification.level, bool(self.measured.slice)
+        self.audit = audit_of(self.previous, [self.live], compared, level, sliced=sliced)
         self.state = "auditing"
         if not compared.draws:
             return self._verdict(compared)
@@ -285,7 +286,7 @@ class Planner(Agent):
         text = "The remedy is live, on trial. On these new images it differs from the model before: your labels show whether it helps."
         return [
             self.say(
-                AskLabels, compared, question=self.question, items=tuple(draw.seq for draw in compared.draws), purpose="audit", text=text,
+                AskLabels, compared, question=self.question, items=compared.to_label, purpose="audit", text=text,
                 classes=compared.classes, deadline=self.policy.questions.deadline,
             )
         ]
@@ -294,7 +295,8 @@ class Planner(Agent):
         assert self.audit is not None
         self.audit.update(given.label)
         settled = self._has_helped() and self.audit.log_evidence(self.live) >= WEIGHT
-        if settled or self.audit.gain_interval(self.live)[1] < 0:
+        closed = self.audit.gap_closed(self.live)
+        if (settled and self.audit.is_rest_seen() and (closed is None or closed[0] > 0)) or self.audit.gain_interval(self.live)[1] < 0:
             return [self.say(CloseQuestion, given, question=self.question, reason="verification is settled")]
         return []
 
@@ -330,19 +332,29 @@ class Planner(Agent):
         low, high = self.audit.gain_interval(self.live) if self.audit.labels else (0.0, 0.0)
         gain = self.audit.gain(self.live) if self.audit.labels else 0.0
         in_doubt = high >= 0 and self.audit.labels > 0 and self._is_kept_in_doubt()
-        helped = self._has_helped() or in_doubt
+        elsewhere, closed = self.audit.elsewhere(self.live), self.audit.gap_closed(self.live)
+        harms = elsewhere is not None and (elsewhere < -self.policy.harm.tolerance or gain <= elsewhere)
+        helped = (self._has_helped() or in_doubt) and not harms
         verdict = self.say(
             RemedyVerified, cause, pipeline=self.live, helped=helped, gain=gain, gain_interval=(low, high), log_evidence=self._evidence(),
-            labels_used=self.audit.labels,
+            labels_used=self.audit.labels, slice=self._slice(), elsewhere=elsewhere, gap_closed=closed,
         )
         shown = f"interval {low:+.3f} to {high:+.3f}, {self.audit.labels} labels; with those of the choice {odds(self._evidence())} that it helps"
         if helped:
             doubt = "" if self._has_helped() else "; the labels leave it in doubt, the policy keeps it"
-            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh drifted records ({shown}){doubt}")]
-        self.undo_reason = f"fresh drifted records did not show that it helps ({shown})"
+            of = self._slice() or "drifted"
+            gap = f"; {elsewhere:+.3f} elsewhere, the gap closes by {closed[0]:+.3f} to {closed[1]:+.3f}" if elsewhere is not None and closed else ""
+            return [verdict, *self._close(cause, "verified", f"gains {gain:+.3f} on fresh {of} records ({shown}){gap}{doubt}")]
+        self.undo_reason = f"fresh {self._slice() or 'drifted'} records did not show that it helps ({shown})"
+        if harms:
+            self.undo_reason = f"it gains {gain:+.3f} where {self._slice()} and {elsewhere:+.3f} elsewhere: no slice may pay for another"
         if not self.audit.labels:
             self.undo_reason = "nobody labelled fresh drifted records, so it has not shown that it helps"
         return [verdict, self._deploy(cause, self.previous, f"undo: {self.undo_reason}", at_once=high < 0)]
+
+    def _slice(self) -> str:
+        """The part of the traffic that the incident is about; empty: all."""
+        return self.measured.slice if self.measured is not None else ""
 
     def _undo_by_person(self, asked: UndoAsked) -> list[Message]:
         if reason := self._why_not_undo((*UNDOABLE, "holding")):

@@ -41,6 +41,8 @@ class Rating:
             return f"gains {gain:+.3f}, less than the {self._policy.harm.tolerance} that is put up with"
         if remedy.clean_loss > choice.max_clean_loss:
             return f"loses {remedy.clean_loss:.4f} on clean data, more than {choice.max_clean_loss}"
+        if (elsewhere := remedy.elsewhere) is not None and elsewhere < -self._policy.harm.tolerance:
+            return f"loses {-elsewhere:.3f} outside of the slice that it is for, more than {self._policy.harm.tolerance}"
         if remedy.latency_added > choice.max_latency_added:
             return f"adds {1000 * remedy.latency_added:.1f} ms, more than {1000 * choice.max_latency_added:.0f}"
         return ""

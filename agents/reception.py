@@ -89,6 +89,10 @@ class Reception:
             found |= dict(zip(ring.seqs.tolist(), ring.images, strict=True))
         return {seq: found[seq] for seq in seqs if seq in found}
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a story of that name: of an incident, or of an audit without one."""
+        return self.board.incident(name) is not None or bool(self._ledger.story(name))
+
     def kept(self, incident: str, seqs: Sequence[int]) -> Images:
         """Those of the images that the evidence of an incident holds."""
         return self._evidence.images(incident, list(seqs))

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.board import QuestionView
-from agents.labelling import ChoiceSession, LabellingSession
-from agents.pictures import Drawing, picture, row_table
+from agents.labelling import ChoiceSession, KeySession, LabellingSession
+from agents.pictures import Drawing, Named, picture, row_table
 from agents.roll import Seat
 from agents.story import INDENT
 
@@ -21,6 +21,8 @@ SENTENCE = " " * 24  # before the sentences of a story stand its seconds and who
 PANEL = 34  # columns for the text beside an image, at least, with the gap
 WIDEST = 48  # columns that it takes at most
 NARROWEST = 24  # columns for an image; with less, text goes below it
+SIDE = 14  # columns for the clean images beside it, and rows of one of them with its name, at least
+SIDE_ROWS = 8
 FRAME = 4  # rows for the title and the note
 GIST = 3  # rows of the question's text in a panel, at least
 Z = 1.96  # standard deviations of a 95 % interval
@@ -124,25 +126,42 @@ def purpose(question: QuestionView) -> str:
 
 
 def label_screen(
-    session: LabellingSession, image: NDArray[Any] | None, columns: int, rows: int, drawing: Drawing, features: Sequence[str] = ()
+    session: LabellingSession, image: NDArray[Any] | None, columns: int, rows: int, drawing: Drawing, features: Sequence[str] = (),
+    beside: Sequence[Named] = (), *, above: bool = False,
 ) -> RenderableType:
     """The image as large as the terminal allows, beside it (below it in a narrow one) why it is asked and the keys.
 
-    What the model said of the image is not shown: who sees an answer tends to agree with it.
+    What the model said of the image is not shown: who sees an answer tends to agree with it. `beside` are the clean images nearest to it, which
+    are drawn smaller, next to it, where there is room. `above`: the images have been drawn above already, in pixels.
     """
     if session.item is None:
         return Text("handing in ...")
+    if above:
+        return Group(_title(session), _panel(session, min(columns, 2 * WIDEST), rows - FRAME), _note(session))
     if columns < PANEL + NARROWEST:
         panel = _panel(session, columns, rows - FRAME)
         left = rows - FRAME - len(panel.plain.splitlines()) - 1
         return Group(_title(session), _shown(session, image, columns, max(left, 4), drawing, features), panel, _note(session))
-    shown = _shown(session, image, columns - PANEL, rows - FRAME, drawing, features)
+    side = [] if image is None or image.ndim == 1 or columns < PANEL + SIDE + NARROWEST else beside[: (rows - FRAME) // SIDE_ROWS]
+    shown = _shown(session, image, columns - PANEL - (SIDE + 2 if side else 0), rows - FRAME, drawing, features)
     width = columns - PANEL if image is None else len(shown.plain.splitlines()[0])
     body = Table.grid(padding=(0, 2, 0, 0))
     body.add_column(width=width, no_wrap=image is not None)
+    if side:
+        body.add_column(width=SIDE, no_wrap=True)
+        width += SIDE + 2
     body.add_column()
-    body.add_row(shown, _panel(session, min(columns - width - 2, WIDEST), rows - FRAME))
+    panel = _panel(session, min(columns - width - 2, WIDEST), rows - FRAME)
+    body.add_row(shown, *([_clean(side, rows - FRAME, drawing)] if side else []), panel)
     return Group(_title(session), body, _note(session))
+
+
+def _clean(beside: Sequence[Named], rows: int, drawing: Drawing) -> Text:
+    """Clean images below one another, each under its class: what the model finds most alike, which may be wrong."""
+    parts = [Text("clean, alike:", "dim")]
+    for one in beside:
+        parts += [Text(one.name[:SIDE], "dim"), picture(one.image, SIDE, (rows - 1) // len(beside) - 1, drawing)]
+    return Text("\n").join(parts)
 
 
 def _shown(
@@ -202,6 +221,16 @@ def choice_screen(session: ChoiceSession) -> RenderableType:
     keys.append("  q ", "bold").append("decide later")
     by = Text(f"Without an answer by {clock(question.deadline)}: {question.default}.", "dim")
     return Group(Text(), keys, by, Text(session.note, "bold"))
+
+
+def summary(session: KeySession) -> str:
+    """What became of a question that had the terminal."""
+    name = session.question.question
+    if session.state == "left":
+        return f"{name} stays open; `label` goes back to it" + (f"; {session.note}" if session.dropped and session.note else "")
+    if isinstance(session, ChoiceSession):
+        return f"{name}: {session.note}"
+    return f"{name}: {session.sent} handed in" + (f"; {session.note}" if session.note else "")
 
 
 def table_lines(story: Sequence[str], columns: int) -> list[str]:

@@ -34,7 +34,7 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
                 return f"{message.incident} opened, {kind}: {seen} (since record {message.onset}, noticed after {message.alarm_at})"
             return f"{message.incident} opened: records since {message.onset} look different (noticed after record {message.alarm_at}{share})"
         case JoinLabels():
-            return f"{len(message.labels)} true labels have come"
+            return f"{len(message.labels)} true labels have come" if message.labels else ""
         case RecordsLabelled():
             return f"{message.lost} true labels came too late: their records have left the log" if message.lost else ""
         case WindowAnalysed():
@@ -74,7 +74,8 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
             return f"comparing {', '.join(message.candidates)} with {message.baseline} on fresh records"
         case RemediesCompared():
             shares = ", ".join(f"{name} on {share:.1%}" for name, share in sorted(message.share.items())) or "all agree"
-            return f"compared on {message.records} records: {shares}"
+            beside = f", and beside these on {message.elsewhere.records} others" if message.elsewhere else ""
+            return f"compared on {message.records} records: {shares}{beside}"
         case RemediesMeasured():
             return f"{len(message.remedies)} remedies measured with {message.labels_used} labels"
         case RemedyChosen():
@@ -84,9 +85,11 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case DeployPipeline():
             return f"deploying {message.pipeline}: {message.reason}"
         case RemedyVerified():
+            gap = f"; the gap closes by {message.gap_closed[0]:+.3f} to {message.gap_closed[1]:+.3f}" if message.gap_closed else ""
+            where = f" where {message.slice}" if message.slice else ""
             return (
-                f"{message.pipeline} {'helps' if message.helped else 'is not shown to help'}: gain {message.gain:+.3f} (interval "
-                f"{message.gain_interval[0]:+.3f} to {message.gain_interval[1]:+.3f}, {message.labels_used} labels)"
+                f"{message.pipeline} {'helps' if message.helped else 'is not shown to help'}{where}: gain {message.gain:+.3f} (interval "
+                f"{message.gain_interval[0]:+.3f} to {message.gain_interval[1]:+.3f}, {message.labels_used} labels){gap}"
             )
         case DriftEnded():
             return f"the drift that {message.pipeline} was made for has ended"
@@ -113,7 +116,7 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case RuleSwitched():
             return f"the rule {message.rule!r} is {'on' if message.on else 'off'}: {message.reason}"
         case ActuatorFired():
-            return f"the rule {message.rule!r} has the agents {message.actuator}: {message.reason}"
+            return f"the rule {message.rule!r} acts ({message.actuator}): {message.reason}"
         case ActuatorHeld():
             return f"{message.actuator} is held back{_until(message)}: {message.reason}"
         case HoldEnded():

@@ -16,6 +16,7 @@ from agents.doors.likeness import Likenesses
 from agents.doors.log import LogDoor
 from agents.doors.looks import Looks
 from agents.doors.shelf import Shelf
+from agents.doors.slices import FOUND_SLICES, SliceBook
 from agents.doors.workshop import Workshop
 from agents.hosts.host import Host
 from agents.ledger import Ledger
@@ -59,7 +60,8 @@ class System:
         self.evidence = Evidence(state)
         self.gallery = Gallery(self.shelf, dataset, root)
         likenesses = Likenesses(state.folder / LIKENESS, dataset, root)
-        analysis = Analysis(inference, self.shelf, self.evidence, likenesses, wait, least=policy.detection.least)
+        self.slices = SliceBook(policy.checks.get("bias", {}).get("slices", FOUND_SLICES))
+        analysis = Analysis(inference, self.shelf, self.evidence, likenesses, wait, least=policy.detection.least, book=self.slices)
         workshop = Workshop(host.submit, self.shelf, tracking, dataset=dataset, root=root, model=name, stopping=stopping, seed=seed)
         self._deployer = Deployer(inference, self.shelf, tracking, activate, model=name)
         needs = frozenset[str]().union(*(weaknesses.needs(check) for check in policy.checks))
@@ -68,7 +70,7 @@ class System:
         doors: dict[type[Message], Door] = {
             ReadRecords: log.read, HandOverRecords: log.hand_over, AnalyseWindow: analysis.analyse, CompareRemedies: analysis.compare,
             AdoptChange: analysis.adopt, PrepareRemedy: workshop, ShadowPipeline: self._deployer.shadow, DeployPipeline: self._deployer.deploy,
-            RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference), LookAtRecords: looks.look, DrawAudit: looks.draw,
+            RecordLive: self._deployer.record, JoinLabels: LabelDoor(inference, self.slices), LookAtRecords: looks.look, DrawAudit: looks.draw,
         }
         self.wiring = wiring or Wiring(built_in())
         self.pulse = Pulse(self.wiring)

@@ -8,36 +8,32 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, run_in_terminal
-from prompt_toolkit.completion import Completer, DynamicCompleter, NestedCompleter
-from prompt_toolkit.formatted_text import ANSI
+from prompt_toolkit.completion import Completer, DynamicCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import FormattedTextControl, Layout, Window
-from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from agents.board import QuestionView
-from agents.commands import COMMANDS, LABELLING, CommandError, Commands
-from agents.front_desk import Visitor
-from agents.gate import gate
+from agents.commands import LABELLING, CommandError, Commands
+from agents.completion import completer
+from agents.gate import confirmation, gate
+from agents.graphics import Graphics, shown
+from agents.keyboard import LEAVE, key_app
 from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
 from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
-from agents.pictures import drawing_for
-from agents.screens import choice_screen, choice_text, label_screen, moment, story_lines
+from agents.pictures import Named, drawing_for
+from agents.screens import choice_screen, choice_text, label_screen, moment, story_lines, summary
 from agents.story import line
+from agents.viewing import Viewing
+from agents.visitor import Visitor
 from workflows.serving.wire import RemoteError, WireError
 
 POLL = 0.2  # seconds between looks at the board
 BACKLOG = 8  # events that are shown again to who attaches
-LEAVE = "\x04"  # put among the keys by Ctrl-D
 WAKE = "\0"  # what the prompt gives when something else wants the terminal; nobody can type it
 
 Ending = Literal["over", "left", "interrupted"]
@@ -53,12 +49,14 @@ class Terminal:
     over : asked at each look; a sentence ends the conversation, None lets it go on.
     history : file that keeps what was typed; without one it is forgotten.
     console : where to draw; by default standard output.
+    graphics : how the terminal draws pixels, if it can.
     """
 
     def __init__(
-        self, visitor: Visitor, name: str, *, over: Callable[[], str | None], history: Path | None = None, console: Console | None = None
+        self, visitor: Visitor, name: str, *, over: Callable[[], str | None], history: Path | None = None, console: Console | None = None,
+        graphics: Graphics | None = None,
     ) -> None:
-        self._visitor, self._name, self._over = visitor, name, over
+        self._visitor, self._name, self._over, self._graphics = visitor, name, over, graphics
         # The stream of now, not what `patch_stdout` puts in its place: own words are drawn in order, only those of others wait their turn.
         self._console = console or Console(file=sys.stdout)
         self._commands = Commands(visitor, name)
@@ -71,6 +69,7 @@ class Terminal:
         self._draft = ""
         self._questions: dict[str, QuestionView] = {}
         self._incidents: list[str] = []
+        self._sections: list[str] = []  # of the policy
         self._attended: set[str] = set()  # questions that have had the terminal once, or were announced
         self._taken_away = False  # the last question closed under the person's fingers: keys may still be on their way to it
         self._own: set[str] = set()  # events that only repeat what was answered here
@@ -134,12 +133,22 @@ class Terminal:
         return f"scanflow ({count} question{'s' * (count > 1)})> " if count else "scanflow> "
 
     async def _carry_out(self, typed: str) -> None:
-        if typed.strip().lower() in LABELLING:
+        verb = typed.strip().lower()
+        if verb == "undo" and not await self._is_undo_meant():
+            await self._show(Text("not undone", "bold"))
+            return
+        if verb in LABELLING:
             if not self._questions:
                 await self._show(Text("no open question"))
             self._attended -= set(self._questions)  # so that each gets the terminal again
             return
         try:
+            if self._graphics is not None and typed.split()[:1] == ["show"]:
+                images = await asyncio.to_thread(self._commands.images_to_show, typed.split()[1:])
+                if all(image.ndim > 1 for image in images.values()):
+                    named = [Named(f"record {seq}", image) for seq, image in images.items()]
+                    await self._write(shown(named, self._graphics, self._console.width))
+                    return
             lines = await asyncio.to_thread(self._commands.run, typed)
         except (CommandError, WireError) as error:
             await self._show(Text(str(error), "bold"))
@@ -148,12 +157,21 @@ class Terminal:
             lines = story_lines(lines, self._console.width)
         await self._show(*(Text.from_ansi(one) for one in lines))
 
+    async def _is_undo_meant(self) -> bool:
+        """Ask whether the pipeline before is to come back. Where there is none, the planner says so."""
+        try:
+            text = await asyncio.to_thread(self._commands.about_undo)
+            if not text:
+                return True
+            self._gate = confirmation(text)
+            return await self._gate.run_async() == "yes"
+        except KeyboardInterrupt:
+            return False
+        finally:
+            self._gate = None
+
     def _completer(self) -> Completer:
-        words: dict[str, dict[str, None] | None] = dict.fromkeys(COMMANDS)
-        words["story"] = dict.fromkeys(self._incidents)
-        words["choose"] = {option: None for question in self._questions.values() for option in question.options}
-        words["label"] = {str(seq): None for question in self._questions.values() for seq in question.items if seq not in question.answers}
-        return NestedCompleter.from_nested_dict(words)
+        return completer(self._incidents, self._questions.values(), self._sections)
 
     def _waiting(self) -> QuestionView | None:
         """A question that has not had the terminal yet. It waits while a command is being typed, so that no letter of it answers."""
@@ -180,7 +198,7 @@ class Terminal:
             if self.reason is not None:
                 self._leave_keys()
                 self._wake()
-            elif self._waiting() is not None and not self._prompt.default_buffer.text:
+            elif self._keys is None and self._waiting() is not None and not self._prompt.default_buffer.text:  # a question keeps the terminal
                 self._wake()
             await asyncio.sleep(POLL)
 
@@ -194,6 +212,8 @@ class Terminal:
         # Questions and incidents change with events only, so most looks ask for nothing else.
         questions = await asyncio.to_thread(self._visitor.questions)
         status = await asyncio.to_thread(self._visitor.status)
+        if not self._begun:
+            self._sections = await asyncio.to_thread(self._commands.sections)
         self._seen = fresh[-1][0]
         self._questions = {question.question: question for question in questions}
         self._incidents = [view["incident"] for view in status["incidents"]]
@@ -236,17 +256,18 @@ class Terminal:
             if question.question not in now:
                 return  # closed meanwhile, as the news will tell
             if self._taken_away and not await self._is_ready(now[question.question]):
-                self._attended.discard(question.question)
                 return
             session = await self._through(now[question.question])
         except RemoteError as error:  # the cluster is there, but has no images or no story to give
             await self._show(Text(f"{question.question} cannot be shown: {error}", "bold"))
             return
         self._taken_away = session.taken_away
-        await self._show(Text(_summary(session), "bold"))
+        await self._show(Text(summary(session), "bold"))
         await self._show_news()
         if session.leaving:
             raise EOFError
+        if session.dropped:  # Ctrl-C: to the prompt, whatever else is asked
+            self._attended |= set(self._questions)
 
     async def _is_ready(self, question: QuestionView) -> bool:
         """Whether the person goes on to a question that has come up while keys were meant for another."""
@@ -256,6 +277,11 @@ class Terminal:
         self._gate = gate(text)
         try:
             ready = await self._gate.run_async() == "ready"
+            if not ready:
+                self._attended.discard(question.question)  # the cluster took the line away; the person has said nothing
+        except KeyboardInterrupt:
+            self._attended |= set(self._questions)
+            return False
         finally:
             self._gate = None
         self._taken_away = not ready
@@ -273,17 +299,36 @@ class Terminal:
             await self._show(Text(f"question {question.question}: {len(left)} images to label; q leaves them for later", "bold"))
             images = await asyncio.to_thread(self._visitor.images, left)
             session = labels = LabellingSession(question)
-            await self._by_keys(session, lambda columns, rows: self._label_screen(labels, images, columns, rows))
+            viewing = Viewing(labels, images, self._visitor, self._graphics)
+            drawing, features = drawing_for(self._console), self._visitor.features
+
+            def draw(columns: int, rows: int) -> RenderableType:
+                beside = viewing.look()
+                return label_screen(labels, viewing.image, columns, rows, drawing, features, beside, above=viewing.above)
+
+            await self._by_keys(session, draw, viewing)
         return session
 
-    def _label_screen(self, session: LabellingSession, images: dict[int, NDArray[np.uint8]], columns: int, rows: int) -> RenderableType:
-        image = None if session.item is None else images.get(session.item)
-        return label_screen(session, image, columns, rows, drawing_for(self._console), self._visitor.features)
+    async def _write(self, text: str) -> None:
+        """Put text with a picture in it above whatever has the terminal, as it is."""
 
-    async def _by_keys(self, session: KeySession, draw: Callable[[int, int], RenderableType]) -> None:
+        def put() -> None:
+            self._console.file.write(text)
+            self._console.file.flush()
+
+        await run_in_terminal(put)
+
+    async def _by_keys(self, session: KeySession, draw: Callable[[int, int], RenderableType], viewing: Viewing | None = None) -> None:
         pressed: asyncio.Queue[str] = asyncio.Queue()
-        self._app, self._keys = self._key_app(pressed, draw), session
+        def interrupted() -> None:
+            session.drop()
+            session.dropped = True
+
+        self._app, self._keys = key_app(pressed, draw, self._console, interrupted), session
         hands = asyncio.create_task(self._hand_in(session, pressed, self._app))
+        beside = [hands]
+        if viewing is not None:
+            beside.append(asyncio.create_task(viewing.keep_up(lambda: self._console.width, self._write, self._app.invalidate)))
         try:
             await self._app.run_async()
             if self.reason is None:
@@ -291,8 +336,9 @@ class Terminal:
                 await hands
         finally:
             self._app = self._keys = None
-            hands.cancel()
-            await asyncio.gather(hands, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _hand_in(self, session: KeySession, pressed: "asyncio.Queue[str]", app: Application[str]) -> None:
         """Feed keys to the session and its offers to the desk, one after the other, so that they arrive in order."""
@@ -345,49 +391,6 @@ class Terminal:
         if self._keys is not None and self._app is not None and self._app.is_running and not self._app.is_done:
             self._app.exit(result="")
 
-    def _key_app(self, pressed: "asyncio.Queue[str]", draw: Callable[[int, int], RenderableType]) -> Application[str]:
-        bindings = KeyBindings()
-
-        @bindings.add(Keys.Any)
-        def take(event: KeyPressEvent) -> None:
-            key = event.key_sequence[0].key
-            if not isinstance(key, Keys) and key.isprintable():  # arrows and the like mean nothing here
-                pressed.put_nowait(key)
-
-        @bindings.add("c-c")
-        @bindings.add("<sigint>")
-        def interrupt(event: KeyPressEvent) -> None:
-            event.app.exit(exception=KeyboardInterrupt)
-
-        @bindings.add("c-d")
-        def detach(_event: KeyPressEvent) -> None:
-            pressed.put_nowait(LEAVE)
-
-        def content() -> ANSI:
-            size = app.output.get_size()
-            return ANSI(self._drawn(draw(size.columns - 1, size.rows), size.columns - 1))
-
-        control = FormattedTextControl(content, show_cursor=False)
-        true = self._console.color_system == "truecolor"
-        depth = ColorDepth.DEPTH_24_BIT if true else None
-        window = Window(control, dont_extend_height=True, always_hide_cursor=True)
-        app: Application[str] = Application(Layout(window), key_bindings=bindings, erase_when_done=True, color_depth=depth)
-        return app
-
-    def _drawn(self, part: RenderableType, columns: int) -> str:
-        with self._console.capture() as capture:
-            self._console.print(part, width=columns)
-        return capture.get().rstrip("\n")
-
 
 def _history(file: Path | None) -> History:
     return FileHistory(file) if file is not None and os.access(file.parent, os.W_OK) else InMemoryHistory()
-
-
-def _summary(session: KeySession) -> str:
-    name = session.question.question
-    if session.state == "left":
-        return f"{name} stays open; `label` goes back to it"
-    if isinstance(session, ChoiceSession):
-        return f"{name}: {session.note}"
-    return f"{name}: {session.sent} handed in" + (f"; {session.note}" if session.note else "")

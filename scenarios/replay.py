@@ -10,15 +10,17 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.client import Answers, Client, ClientError, HttpClient
 from scenarios.errors import ScenarioError
+from scenarios.house import House
 from scenarios.people import ScriptedPerson
 from scenarios.scenario import Scenario, Segment, load_scenario, suite
 from scenarios.score import Score
@@ -86,6 +88,7 @@ class Replay:
             self.source.check(segment)
         self.failed = 0
         self._true_labels: dict[int, int] = {}
+        self.house = House(scenario)
         self._fresh_draws = 0
 
     def segments(self) -> Iterator["SegmentRun"]:
@@ -96,6 +99,10 @@ class Replay:
     def true_label(self, seq: int) -> int:
         """True label of an answered record, -1 for a foreign image. For the scripted person and for nobody else. Raises KeyError."""
         return self._true_labels[seq]
+
+    def _draw_slices(self, count: int, generator: np.random.Generator) -> dict[str, NDArray[np.str_]]:
+        shares = self.scenario.attributes.items()
+        return {attribute: np.array([*values])[generator.choice(len(values), count, p=[*values.values()])] for attribute, values in shares}
 
     def person(self) -> ScriptedPerson:
         """The scenario's scripted person, who knows the true labels of what this replay has sent."""
@@ -120,7 +127,10 @@ class Replay:
             self._send(images[part], labels[part], np.full(len(images[part]), corruption != "none"), score)
         return score
 
-    def _send(self, images: NDArray[np.uint8], labels: NDArray[np.int64], changed: NDArray[np.bool_], score: Score) -> Sent:
+    def _send(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], changed: NDArray[np.bool_], score: Score,
+        slices: Mapping[str, NDArray[np.str_]] = MappingProxyType({}),
+    ) -> Sent:
         before = time.perf_counter()
         try:
             answers = self.client.infer(images)
@@ -130,6 +140,7 @@ class Replay:
             nothing = np.zeros(0, np.int64)
             return Sent(nothing, nothing, changed, "", time.perf_counter() - before, len(images))
         self._true_labels.update(zip(answers.seqs.tolist(), labels.tolist(), strict=True))
+        self.house.note(answers.seqs, labels, slices)
         score.add(answers.version, answers.labels, labels, changed)
         return Sent(answers.seqs, answers.labels, changed, answers.version, answers.seconds, 0)
 
@@ -157,9 +168,10 @@ class SegmentRun:
         if self.done:
             return None
         count = min(self._replay.scenario.batch, self.segment.records - self.sent)
-        images, labels, changed = self._replay.source.draw(self.segment, self.sent, count, self._generator)
+        slices = self._replay._draw_slices(count, self._generator)  # noqa: SLF001 - a segment is a part of its replay
+        images, labels, changed = self._replay.source.draw(self.segment, self.sent, count, self._generator, slices)
         self.sent += count
-        return self._replay._send(images, labels, changed, self.score)  # noqa: SLF001 - a segment is a part of its replay
+        return self._replay._send(images, labels, changed, self.score, slices)  # noqa: SLF001 - the same
 
     def run(
         self,

@@ -48,6 +48,7 @@ class Segment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     share : share of the images that are corrupted (or foreign), in [0, 1]; two numbers change it evenly from the first to the last record.
     until : "closed" ends the segment when the incident has come to rest, "alarm" at the alarm; whoever replays knows when that is.
     unknown_class : in place of a corruption, what the images show that the classifier has no class for: "letters" or "fashion-mnist".
+    where : in which slice of the traffic alone images are changed, such as { site = "south" }; the scenario's `attributes` name the slices.
     """
 
     records: Annotated[int, Meta(ge=1)]
@@ -56,6 +57,7 @@ class Segment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     share: Share | Annotated[tuple[Share, ...], Meta(min_length=2, max_length=2)] = 1.0
     until: Literal["closed", "alarm"] | None = None
     unknown_class: str | None = None
+    where: dict[str, str] = {}
 
     @property
     def kind(self) -> str:
@@ -100,6 +102,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One named course of events. `batch` is images per request, `rate` images per second (0 = as fast as they are answered).
 
     `labels_after`: the true label of every record becomes known so many records later; left out, only a person's answers tell any.
+    `attributes`: slices of the traffic, by attribute each value with its share, such as { site = { north = 0.7, south = 0.3 } }. To which one a
+    record belongs is known as soon as it has been answered.
     """
 
     name: str
@@ -110,6 +114,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     batch: Annotated[int, Meta(ge=1, le=1024)] = 20
     rate: Annotated[float, Meta(ge=0)] = 0.0
     labels_after: Annotated[int, Meta(ge=0)] | None = None
+    attributes: dict[str, dict[str, Share]] = {}
     person: Person = Person()
     must: Must = Must()
 
@@ -183,8 +188,16 @@ class _Reader:
     def _names_exist(self, scenario: Scenario) -> None:
         if scenario.dataset not in DATASETS:
             raise self._unknown("", "dataset", f"There is no data set {scenario.dataset!r}", scenario.dataset, DATASETS)
+        for attribute, values in scenario.attributes.items():
+            if abs(sum(values.values()) - 1) > 1e-6:
+                raise self._wrong("attributes", attribute, f"The shares of its values sum to {sum(values.values()):g}; expected 1")
         for n, segment in enumerate(scenario.segment, 1):
             table = f"segment {n}"
+            for attribute, value in segment.where.items():
+                if value not in (values := scenario.attributes.get(attribute, {})):
+                    known = values or scenario.attributes
+                    fault = f"No record has {attribute} = {value!r}, as [attributes] stands"
+                    raise self._unknown(table, "where", fault, value if values else attribute, known)
             if segment.corruption not in ("none", DRIFTED, *catalogue("all")):
                 fault = f"There is no corruption {segment.corruption!r}.{did_you_mean(segment.corruption)} Allowed: {choices()}"
                 raise self._wrong(table, "corruption", fault)
@@ -201,7 +214,7 @@ class _Reader:
     def _unknown(self, table: str, key: str, fault: str, word: str, allowed: Any) -> ScenarioError:
         near = get_close_matches(word, allowed, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        return self._wrong(table, key, f"{fault}.{hint} Allowed: {', '.join(allowed)}")
+        return self._wrong(table, key, f"{fault}.{hint} Allowed: {', '.join(allowed) or 'none'}")
 
     def _wrong(self, table: str, key: str, fault: str) -> ScenarioError:
         line = _line(self.text, table, key)

@@ -61,14 +61,20 @@ class Source:
             msg = f"{self.dataset} cannot have the corruption of this scenario: {error} Name another data set or another corruption."
             raise ScenarioError(msg) from error
 
-    def draw(self, segment: Segment, first: int, count: int, generator: np.random.Generator) -> tuple[Images, Labels, NDArray[np.bool_]]:
+    def draw(
+        self, segment: Segment, first: int, count: int, generator: np.random.Generator, slices: Mapping[str, NDArray[np.str_]] | None = None
+    ) -> tuple[Images, Labels, NDArray[np.bool_]]:
         """Draw records `first` to `first + count - 1` of a segment, with replacement, from the stream half.
+
+        `slices`: by attribute the value of each of these records, where the segment changes some of them only.
 
         Returns
         -------
         images uint8, true labels int64 (-1 for foreign ones), and for each whether it is corrupted or foreign, bool [count].
         """
         changed = generator.random(count) < [segment.share_at(first + k) for k in range(count)]
+        for attribute, value in segment.where.items():
+            changed &= (slices or {})[attribute] == value
         if segment.kind == "clean":
             changed[:] = False
         images, labels = self._sample("none", None, count, generator)

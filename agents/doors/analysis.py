@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.doors.differences import differences
 from agents.doors.evidence import Evidence
 from agents.doors.likeness import Likenesses
 from agents.doors.shelf import Shelf
+from agents.doors.slices import SliceBook
 from agents.messages import (
-    AdoptChange, AnalyseWindow, ChangeAdopted, CompareRemedies, Draw, Likeness, Message, RemediesCompared, WindowAnalysed,
+    AdoptChange, AnalyseWindow, ChangeAdopted, CompareRemedies, Elsewhere, Likeness, Message, RemediesCompared, WindowAnalysed,
 )
 from agents.switchboard import answer_to
 from models.detectors.ks import KolmogorovSmirnov
@@ -21,6 +24,7 @@ from models.naming.imitate import mixed
 from models.queries.random import random
 from models.queries.typical import typical
 from models.reference import Reference
+from models.weaknesses.bias import FOUND
 from workflows.inference import Inference, Records
 from workflows.steps.window import Window
 
@@ -28,9 +32,8 @@ CHUNK = 2000
 MOST_LOADED = 10
 SILENCE = 10.0  # seconds without a record after which traffic counts as over, or more where records come slowly:
 PAUSES = 20  # times the mean pause between the records so far
-MOST_DRAWS = 10  # per record asked for, where strata are small
+FEWEST = 20  # records of a slice with which one may begin to compare
 SHIFT_SAMPLE = 500  # records that the kernel test compares; it is quadratic
-MODELS, REMEDIES = "model differs", "remedies differ"
 
 
 class TooFewRecordsError(Exception):
@@ -46,13 +49,15 @@ class Analysis:
     likenesses : what drifted records are compared with.
     wait : lets some traffic come by; False says that there will be no more.
     least : fewest records to work with.
+    book : which records belong to which slice of the traffic.
     """
 
     def __init__(
-        self, inference: Inference, shelf: Shelf, evidence: Evidence, likenesses: Likenesses, wait: Callable[[], bool], *, least: int
+        self, inference: Inference, shelf: Shelf, evidence: Evidence, likenesses: Likenesses, wait: Callable[[], bool], *, least: int,
+        book: SliceBook,
     ) -> None:
         self._inference, self._shelf, self._evidence, self._likenesses = inference, shelf, evidence, likenesses
-        self._wait, self._least = wait, least
+        self._wait, self._least, self._book = wait, least, book
 
     def analyse(self, request: Message) -> list[Message]:
         """Keep the window, name it, estimate the harm without labels, draw samples to ask about."""
@@ -67,7 +72,7 @@ class Analysis:
         likeness = self._likenesses.of(window.images)
         estimate = self._estimate(reference, window, likeness, str(records.version[-1]))
         audit = random(now, request.audit, request.seed)
-        teaching = typical(now, request.teaching, request.seed, exclude=audit)
+        teaching = self._typical(now, request, audit, self._inside(request.slice, window, records, reference) if request.slice else None)
         asked = np.concatenate([audit, teaching]).astype(np.int64)
         return [
             answer_to(
@@ -80,6 +85,25 @@ class Analysis:
             )
         ]
 
+    def _inside(
+        self, slice_: str, window: Window, records: Records, reference: Reference
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which rows of a window lie in a slice, and which are better not asked about, since their true label has come by another way."""
+        inside, _ = self._book.rows(slice_, records.log, window.seqs, window.latent, reference)
+        return inside, self._book.is_labelled(records.log, window.seqs)
+
+    def _typical(
+        self, features: NDArray[np.float64], request: AnalyseWindow, audit: NDArray[np.int64],
+        slice_: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None,
+    ) -> NDArray[np.int64]:
+        """Rows to learn from: typical ones; of a slice, where one fares worse, and there of records whose label has not come anyhow."""
+        if slice_ is None:
+            return typical(features, request.teaching, request.seed, exclude=audit)
+        inside, labelled = slice_
+        free = inside & ~labelled if (inside & ~labelled).sum() >= request.teaching else inside
+        rows = np.setdiff1d(np.flatnonzero(free), audit)
+        return rows[typical(features[rows], request.teaching, request.seed)] if len(rows) else rows
+
     def _estimate(self, reference: Reference, window: Window, likeness: Likeness | None, pipeline: str) -> Estimate:
         """Accuracy without labels: from confidences and, as far as the corruption has a name, counted on clean images spoiled alike."""
         confidences = estimate_accuracy(reference.calibration_logits, reference.calibration_labels, window.logits)
@@ -89,26 +113,50 @@ class Analysis:
         return mixed(named, likeness.confidence, confidences)
 
     def compare(self, request: Message) -> list[Message]:
-        """Run all pipelines on the same newest records and draw, at random, some on which they differ."""
+        """Run all pipelines on the same newest records and draw, at random, some on which they differ; in a slice and elsewhere, too."""
         assert isinstance(request, CompareRemedies)
         names = (request.baseline, *request.candidates)
         self._load(names)
-        window, _ = self._gather(request.after, request.count, min(self._least, request.count), request.deadline, newest=True)
+        least = min(self._least, request.count)
+        window, records = self._gather(request.after, request.count, least, request.deadline, newest=True, slice_=request.slice)
         shadows = {name: self._inference.shadow(name, window.seqs) for name in names}
         seqs = np.array(sorted(set.intersection(*(set(one.seqs.tolist()) for one in shadows.values()))), np.int64)
         if not len(seqs):
             raise TooFewRecordsError("all images to compare on have left the ring meanwhile; slow the traffic or enlarge the image ring")
         said = {name: one.labels[np.searchsorted(one.seqs, seqs)] for name, one in shadows.items()}
         self._evidence.keep(request.incident, f"compared-after-{request.after}", window)
-        strata = _strata(said, request.baseline, request.candidates)
+        here, elsewhere = self._told(request, window, records, seqs, said)
         return [
             answer_to(
-                request, RemediesCompared, "analysis", records=len(seqs), share={name: float(inside.mean()) for name, inside in strata.items()},
-                draws=_draw(seqs, said, strata, request.audit, request.seed), confidence=_votes(said, strata),
+                request, RemediesCompared, "analysis", **here, elsewhere=elsewhere,
                 seconds_per_image={name: float(one.seconds_per_image) for name, one in shadows.items()},
                 classes=self._shelf.manifest(request.baseline).classes,
             )
         ]
+
+    def _told(
+        self, request: CompareRemedies, window: Window, records: Records, seqs: NDArray[np.int64], said: dict[str, NDArray[np.int64]]
+    ) -> tuple[dict[str, Any], Elsewhere | None]:
+        """What is said of the compared records `seqs`: of all, or of a slice and of those that surely are not in it."""
+
+        def of(rows: NDArray[np.intp], audit: int) -> dict[str, Any]:
+            picked = {name: labels[rows] for name, labels in said.items()}
+            return {"records": len(rows), **differences(seqs[rows], picked, request.baseline, request.candidates, audit, request.seed)._asdict()}
+
+        everything = np.arange(len(seqs))
+        if not request.slice or (request.slice.startswith(FOUND) and not (records.version == request.baseline).all()):
+            return of(everything, request.audit), None  # found slices are parts of the latent space of one classifier
+        reference = Reference.load(self._shelf.reference(request.baseline))
+        at = window.positions(seqs)
+        inside, known = self._book.rows(request.slice, records.log, seqs, window.latent[at], reference)
+        others = np.flatnonzero(known & ~inside)
+        if inside.sum() < FEWEST:
+            raise TooFewRecordsError(
+                f"{inside.sum()} of {len(seqs)} fresh records are known to be of {request.slice}, {FEWEST} are needed: "
+                "hand in the attributes of records as they come, with or without labels"
+            )
+        ask = request.audit // 3 if len(others) else 0
+        return of(np.flatnonzero(inside), request.audit - ask), Elsewhere(**of(others, ask)) if len(others) else None
 
     def adopt(self, request: Message) -> list[Message]:
         """Write a new reference in which the window's records are a known drift."""
@@ -129,9 +177,12 @@ class Analysis:
             if name not in loaded:
                 self._inference.load(self._shelf.folder(name))
 
-    def _gather(self, after: int, count: int, least: int, deadline: float, *, newest: bool) -> tuple[Window, Records]:
-        """`count` records after a sequence number with their images: the first ones, or the newest; fewer if traffic ends."""
-        last = self._let_come(after + count, 0.8 * deadline)
+    def _gather(self, after: int, count: int, least: int, deadline: float, *, newest: bool, slice_: str = "") -> tuple[Window, Records]:
+        """`count` records after a sequence number with their images: the first ones, or the newest; fewer if traffic ends.
+
+        `slice_`: the newest of which it is known whether they are in it.
+        """
+        last = self._let_come(after + count, 0.8 * deadline, slice_)
         after = max(after, self._inference.stats().first_image - 1)  # what has left the ring of images can teach nobody
         first = max(after, last - count) if newest else after
         parts: list[Records] = []
@@ -150,18 +201,23 @@ class Analysis:
             )
         return self._with_images(_joined(parts), least)
 
-    def _let_come(self, enough: int, seconds: float) -> int:
+    def _let_come(self, enough: int, seconds: float, slice_: str) -> int:
         """Wait for record `enough`, but not for ever, nor where traffic has ceased; returns the last record."""
-        last = self._inference.stats().last
+        last = self._newest(slice_)
         begun = grown = time.monotonic()
         silence = max(SILENCE, PAUSES * self._pause(last))
         while last < enough and self._wait():
-            newest, now = self._inference.stats().last, time.monotonic()
+            newest, now = self._newest(slice_), time.monotonic()
             if newest > last:
                 last, grown = newest, now
             elif now - grown > silence or now - begun > seconds:
                 break
         return last
+
+    def _newest(self, slice_: str) -> int:
+        """The newest record, or the newest of which the attribute of a slice is known."""
+        stats, attribute = self._inference.stats(), slice_.partition("=")[0]
+        return min(stats.last, self._book.newest(attribute, stats.log)) if attribute not in ("", FOUND) else stats.last
 
     def _pause(self, last: int) -> float:
         """Mean seconds between the newest records, as far as the log holds them."""
@@ -192,44 +248,3 @@ def _sample(features: NDArray[np.float64], rng: np.random.Generator) -> NDArray[
 
 def _seqs(window: Window, positions: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(int(seq) for seq in window.seqs[positions])
-
-
-def _strata(said: dict[str, NDArray[np.int64]], baseline: str, candidates: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
-    """Where the candidates differ among themselves, and where they agree with each other but not with the baseline."""
-    first = said[candidates[0]]
-    unlike = np.any([said[name] != first for name in candidates], axis=0)
-    strata = {REMEDIES: unlike, MODELS: ~unlike & (said[baseline] != first)}
-    return {name: inside for name, inside in strata.items() if inside.any()}
-
-
-def _draw(
-    seqs: NDArray[np.int64], said: dict[str, NDArray[np.int64]], strata: dict[str, NDArray[np.bool_]], count: int, seed: int
-) -> tuple[Draw, ...]:
-    """Draw until `count` different records are drawn: a stratum with equal chances, then one of its records, with replacement."""
-    rng = np.random.default_rng(seed)
-    inside = {name: np.flatnonzero(rows) for name, rows in sorted(strata.items())}
-    names, drawn, stratum_of = list(inside), dict[int, tuple[int, ...]](), dict[int, str]()
-    for number in range(MOST_DRAWS * count if names else 0):
-        stratum = names[int(rng.integers(len(names)))]
-        at = int(rng.choice(inside[stratum]))
-        drawn[at] = (*drawn.get(at, ()), number)
-        stratum_of[at] = stratum
-        if len(drawn) == count:
-            break
-    return tuple(
-        Draw(
-            seq=int(seqs[at]), at=drawn[at], weight=float(strata[stratum_of[at]].mean()) * len(names), stratum=stratum_of[at],
-            said={name: int(labels[at]) for name, labels in said.items()},
-        )
-        for at in drawn
-    )
-
-
-def _votes(said: dict[str, NDArray[np.int64]], strata: dict[str, NDArray[np.bool_]]) -> dict[str, float]:
-    """How often the others say what a pipeline says, by stratum: who stands alone is more often wrong."""
-    votes = {}
-    for stratum, inside in strata.items():
-        for name, labels in said.items():
-            others = [said[other][inside] == labels[inside] for other in said if other != name]
-            votes[f"{stratum}/{name}"] = float(np.mean(others))
-    return votes

@@ -2,22 +2,30 @@
 
 import numpy as np
 
+from agents.doors.slices import SliceBook
 from agents.messages import JoinLabels, Message, RecordsLabelled
 from agents.switchboard import answer_to
 from workflows.inference import CursorAhead, Inference, Records
 
 CHUNK = 2000  # records that are asked for at once
+_COLUMNS = ("seqs", "labels", "truth", "logits", "early", "latent")
 
 
 class LabelDoor:
-    """Door for `JoinLabels`. Labels of records that have left the log are counted as lost: enlarge the log if they come later than that."""
+    """Door for `JoinLabels`. Labels of records that have left the log are counted as lost: enlarge the log if they come later than that.
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
+    To which slices records belong is kept in `book`, also of those whose label has not come yet.
+    """
+
+    def __init__(self, inference: Inference, book: SliceBook) -> None:
+        self._inference, self._book = inference, book
 
     def __call__(self, request: Message) -> list[Message]:
         """Join. Raises `LookupError` when none of the records is in the log, `ValueError` when a label is beyond its classes."""
         assert isinstance(request, JoinLabels)
+        if not request.labels:
+            self._book.note(self._inference.stats().log, request.slices)
+            return [answer_to(request, RecordsLabelled, "labels", broadcast=True, **dict.fromkeys(_COLUMNS, b""), pipelines=())]
         wanted = np.array(sorted(request.labels), np.int64)
         found = self._find(wanted)
         if not found:
@@ -31,14 +39,15 @@ class LabelDoor:
         def column(name: str, kind: type[np.generic]) -> bytes:
             return np.concatenate([getattr(part, name)[rows] for part, rows in found]).astype(kind).tobytes()
 
-        known = seqs.tolist()
+        known, log = seqs.tolist(), found[-1][0].log
+        self._book.note(log, request.slices, known)
         return [
             answer_to(
                 request, RecordsLabelled, "labels", broadcast=True, seqs=seqs.tobytes(), labels=column("label", np.int64),
                 truth=np.array([request.labels[seq] for seq in known], np.int64).tobytes(), logits=column("logits", np.float32),
                 early=column("early", np.float32), latent=column("latent", np.float32),
                 pipelines=tuple(str(version) for part, rows in found for version in part.version[rows]),
-                slices={name: tuple(values.get(seq, "") for seq in known) for name, values in request.slices.items()}, lost=len(wanted) - len(known),
+                slices=self._book.complete(log, request.slices, known), lost=len(wanted) - len(known),
             )
         ]
 

@@ -34,7 +34,7 @@ from agents.messages.questions import (
     ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, LabelGiven, QuestionClosed, SecondOpinion,
 )
 from agents.messages.remedies import (
-    CompareRemedies, Draw, PrepareRemedy, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyPrepared,
+    CompareRemedies, Draw, Elsewhere, PrepareRemedy, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyPrepared,
 )
 from agents.messages.strategy import (
     ActuatorFired, ActuatorHeld, AuditDrawn, AuditMeasured, DrawAudit, HoldEnded, LookAtRecords, RecordsLookedAt, RuleSwitched, SensorRead,
@@ -67,6 +67,7 @@ __all__ = [
     "Draw",
     "DrawAudit",
     "DriftEnded",
+    "Elsewhere",
     "EvidenceSaved",
     "EvidenceUpdated",
     "Finding",

@@ -9,7 +9,10 @@ DRIFT = "drift"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a check has found; see `models.weaknesses.check`. `accuracy` with its interval, where it has measured it with true labels."""
+    """What a check has found; see `models.weaknesses.check`. `accuracy` with its interval, where it has measured it with true labels.
+
+    `slice`: the part of the traffic that fares worse, such as "site=south"; empty where it is all of it.
+    """
 
     check: str
     kind: str
@@ -20,6 +23,7 @@ class Finding(msgspec.Struct, frozen=True):
     remedies: tuple[str, ...] | None = None
     accuracy: float | None = None
     interval: tuple[float, float] | None = None
+    slice: str = ""
 
     @property
     def for_a_person(self) -> bool:
@@ -47,13 +51,17 @@ class IncidentOpened(Message, frozen=True, kw_only=True):
 
 
 class AnalyseWindow(Request, frozen=True, kw_only=True):
-    """Keep `count` records from `first` on with their images, measure the shift, and pick samples worth a person's time."""
+    """Keep `count` records from `first` on with their images, measure the shift, and pick samples worth a person's time.
+
+    `slice`: those to learn from are picked in it alone.
+    """
 
     first: int
     count: int
     audit: int
     teaching: int
     seed: int
+    slice: str = ""
 
 
 SURE = 0.9  # confidence in a name from which on what rests on it is believed
@@ -121,7 +129,8 @@ class Label(msgspec.Struct, frozen=True):
 class HarmAssessed(Message, frozen=True, kw_only=True):
     """How much the drift costs, as far as `audit` labels and the label-free estimate tell. Accuracies in [0, 1].
 
-    `remedies`: those that make sense for a weakness of this kind; None leaves them to the policy.
+    `remedies`: those that make sense for a weakness of this kind; None leaves them to the policy. `slice`: the part of the traffic that it is
+    about, in which `accuracy` was measured and the teaching labels were given; empty: all.
     """
 
     harmful: bool
@@ -138,6 +147,7 @@ class HarmAssessed(Message, frozen=True, kw_only=True):
     teaching: tuple[Label, ...]
     likeness: Likeness | None = None
     remedies: tuple[str, ...] | None = None
+    slice: str = ""
 
 
 class DriftEnded(Message, frozen=True, kw_only=True):

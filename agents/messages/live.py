@@ -54,7 +54,8 @@ class RemedyVerified(Message, frozen=True, kw_only=True):
     """Audit labels on fresh drifted records settled whether the provisional remedy helps.
 
     The gain, its interval and the labels are those on fresh records; `log_evidence` (natural logarithm of an e-value) counts the labels of
-    the choice too, corrected for having chosen.
+    the choice too, corrected for having chosen. Where the incident is about a `slice` of the traffic they are those in it; `elsewhere` is the
+    gain in the rest, and `gap_closed` the interval of that by which the gap between the two has become smaller.
     """
 
     pipeline: str
@@ -63,6 +64,9 @@ class RemedyVerified(Message, frozen=True, kw_only=True):
     gain_interval: tuple[float, float]
     log_evidence: float
     labels_used: int
+    slice: str = ""
+    elsewhere: float | None = None
+    gap_closed: tuple[float, float] | None = None
 
 
 class RecordLive(Request, frozen=True, kw_only=True):

@@ -107,10 +107,11 @@ class RecordsLost(Message, frozen=True, kw_only=True):
 class JoinLabels(Request, frozen=True, kw_only=True):
     """True labels have come from elsewhere, by sequence number: joins them with the records that they belong to.
 
-    `slices`: by attribute, to which slice of the traffic a record belongs. The labels should be those of a fair sample of the records.
+    `slices`: by attribute, to which slice of the traffic a record belongs, one without a label too, as soon as that is known. The labels should
+    be those of a fair sample of the records.
     """
 
-    labels: dict[int, int]
+    labels: dict[int, int] = {}
     slices: dict[str, dict[int, str]] = {}
 
 

@@ -252,7 +252,7 @@ class Site:
 
     def _kept_image(self, visit: Visit) -> Response:
         seq = visit.request.path_params["seq"]
-        image = self.reception_of(visit).kept(visit.name, [seq]).get(seq) if self.reception_of(visit).board.incident(visit.name) else None
+        image = self.reception_of(visit).kept(visit.name, [seq]).get(seq) if self.reception_of(visit).knows(visit.name) else None
         return _picture(None if image is None or image.ndim == 1 else png(image, THUMB))
 
     def _filtered_image(self, visit: Visit) -> Response:

@@ -52,6 +52,11 @@ class Gap(NamedTuple):
     labels: int
 
     @property
+    def worse(self) -> str:
+        """The slice, if it is this one that fares worse and not the rest."""
+        return self.slice if (self.low > 0) != (self.metric == "accuracy") else ""
+
+    @property
     def sure(self) -> float:
         """How large the gap surely is; 0 where it may be none."""
         return max(self.low, -self.high, 0.0)
@@ -126,7 +131,8 @@ class Bias:
                 self._begin_period()
             self._began = self._began or seq
             for attribute, values in slices.items():
-                self._note(attribute, str(values[row]), label, true)
+                if values[row]:  # of a record without a value nobody has told where it belongs
+                    self._note(attribute, str(values[row]), label, true)
             self._count, self._last = self._count + 1, seq
             if self._count % LOOK == 0 and self._alarm is None:
                 self._judge(seq)
@@ -175,7 +181,7 @@ class Bias:
     def _judge(self, seq: int) -> None:
         worst = next(iter(self.gaps()), None)
         if worst is not None and worst.sure > self.tolerance:
-            self._alarm = _Alarm(self._began, seq, worst, self._harm())
+            self._alarm = _Alarm(self._began, seq, worst, self._harm(worst.worse))
 
     @property
     def evidence(self) -> Evidence:
@@ -191,12 +197,14 @@ class Bias:
         details = {"here": worst.here, "rest": worst.rest, "low": worst.low, "high": worst.high, "labels": float(worst.labels)}
         return Evidence(
             worst.sure, self.tolerance, alarm is not None, alarm.since if alarm else None, alarm.at if alarm else None, sentence, details,
-            alarm.harm if alarm else self._harm(),
+            alarm.harm if alarm else self._harm(), alarm.gap.worse if alarm else "",
         )
 
-    def _harm(self) -> Harm:
-        """Accuracy on all labels of the period so far."""
-        hits, misses = (sum(counts[side] for counts in next(iter(self._tables.values()), {}).values()) for side in (0, 1))
+    def _harm(self, worse: str = "") -> Harm:
+        """Accuracy on the labels of the period so far: of the slice that fares worse, or all."""
+        attribute, _, value = worse.partition("=")
+        table = self._tables.get(attribute, next(iter(self._tables.values()), {}))
+        hits, misses = (sum(counts[side] for name, counts in table.items() if name == value or not worse) for side in (0, 1))
         low, high = share_interval(hits, misses)
         return Harm(hits / max(1, hits + misses), (float(low), float(high)))
 

@@ -110,7 +110,8 @@ class Evidence:
     since : number of the record with which it most likely began; at : of the one that raised the alarm. None without an alarm.
     sentence : what was seen, as a person would say it.
     details : the figures behind it.
-    harm : what it costs, if the check can tell.
+    harm : what it costs, if the check can tell; in `slice`, if there is one.
+    slice : the part of the traffic that fares worse, such as "site=south"; empty where it is all of it.
     """
 
     value: float
@@ -121,6 +122,7 @@ class Evidence:
     sentence: str
     details: Mapping[str, float] = field(default_factory=dict)
     harm: Harm | None = None
+    slice: str = ""
 
 
 class Check(Protocol):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents.audit import PairedAudit
-from agents.doors.analysis import MODELS, REMEDIES, _draw, _strata
+from agents.doors.differences import MODELS, REMEDIES, _draw, _strata
 from models.estimators.paired import PairedGain
 from agents.messages import Draw, Label
 

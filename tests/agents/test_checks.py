@@ -12,6 +12,7 @@ from agents.messages import (
     AnalyseWindow,
     AskLabels,
     EvidenceSaved,
+    Finding,
     HarmAssessed,
     IncidentClosed,
     IncidentOpened,
@@ -28,8 +29,9 @@ from agents.policy import Detection, Policy, PolicyError, from_toml
 from agents.story import line
 from agents.team import load_checks
 from models.weaknesses import catalogue
+from models.weaknesses.decay import Decay
 from models.weaknesses.synthetic import labelled, labelled_reference
-from tests.agents.helpers import DEPLOYMENT, INCIDENT, FakeMonitor, analysed, closed, given, kinds, live
+from tests.agents.helpers import DEPLOYMENT, INCIDENT, FakeMonitor, analysed, closed, given, incident_closed, kinds, live
 
 POLICY = Policy(detection=Detection(save_every=1, window=300, least=50))
 REFERENCE = labelled_reference()
@@ -102,6 +104,25 @@ def test_what_true_labels_have_measured_is_not_asked_of_a_person_again():
 def test_labels_of_records_that_another_pipeline_answered_say_nothing_of_this_one():
     checker = hosting(decay={})
     assert checker.receive(joined(labelled(300, seed=3, accuracy=0.1), pipeline="before")) == []
+
+
+def test_a_checker_that_is_restored_does_not_wait_for_an_incident_that_was_reported_and_closed_at_once():
+    finding = Finding("quality", "quality", "half of the images are black", 9.0, 5.0, "look at the camera", ())
+    opened = IncidentOpened(id="o", source="checker", incident=INCIDENT, pipeline="first", onset=1, alarm_at=5, log_evidence=9.0, finding=finding)
+    restored = hosting(decay={})
+    restored.restore([live(), opened, incident_closed("reported", source="checker")])
+    assert (restored.state, restored.incident, restored.incidents) == ("watching", "", 1)
+
+
+def test_a_checker_that_is_restored_counts_what_labels_had_it_report_once(monkeypatch):
+    monkeypatch.setattr(Decay, "remedies", ())  # only a person can mend it
+    checker = hosting(decay={})
+    first, second = joined(labelled(200, seed=2)), joined(labelled(200, seed=3, accuracy=0.7, after=200))
+    said = [*checker.receive(first), second, *checker.receive(second)]
+    assert kinds(said)[1:] == ["IncidentOpened", "IncidentClosed"]
+    restored = hosting(decay={})
+    restored.restore([first, *said])
+    assert (restored.state, restored.incident, restored.incidents) == ("watching", "", 1) == (checker.state, checker.incident, checker.incidents)
 
 
 def test_a_checker_that_is_restored_has_opened_the_incident_once_and_goes_on():

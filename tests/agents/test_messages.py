@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.messages import KINDS, Draw, Finding, IncidentClosed, Label, Likeness, Message, Remedy, Request, Tick, WindowObserved, decode, derived_id, encode
+from agents.messages import KINDS, Draw, Elsewhere, Finding, IncidentClosed, Label, Likeness, Message, Remedy, Request, Tick, WindowObserved, decode, derived_id, encode
 from tests.agents.helpers import records
 
 SAMPLES = {
     str: "text", int | None: 5, int: 7, float: 0.25, bool: True, bytes: b"\x00\xff", tuple[int, ...]: (3, 1), tuple[str, ...]: ("a", "b"), tuple[float, float]: (0.1, 0.9),
     tuple[int, int]: (16, 64), dict[int, int]: {3: 1}, dict[str, typing.Any]: {"labels": {"harm": 6}}, dict[str, str]: {"filter": "no room"}, dict[str, float]: {"model differs": 0.4},
     Label: Label(3, None, "ann"), Likeness | None: Likeness("fog", 3.0, 1.0, 0.98, "fog"), tuple[Label, ...]: (Label(1, -1), Label(2, 0, "ann")), tuple[Draw, ...]: (Draw(5, (0, 3), 0.5, "model differs", {"first": 1}),),
-    tuple[float, float] | None: (0.1, 0.2), tuple[str, ...] | None: ("harden",), dict[str, bytes]: {"decay": b"\x01"}, dict[str, dict[int, str]]: {"site": {3: "north"}},
+    float | None: 0.5, Elsewhere | None: Elsewhere(9, {"model differs": 0.2}, (), {}), tuple[float, float] | None: (0.1, 0.2), tuple[str, ...] | None: ("harden",), dict[str, bytes]: {"decay": b"\x01"}, dict[str, dict[int, str]]: {"site": {3: "north"}},
     dict[str, tuple[str, ...]]: {"site": ("north", "south")}, Finding | None: Finding("decay", "decay", "less right", 20.0, 11.5, "look", ("retrain",), 0.8, (0.7, 0.9)),
     tuple[Remedy, ...]: (Remedy("filter", "f", 0.9, (0.8, 1.0), 0.2, (0.1, 0.3), 2.5, 0.99, 0.0, 0.001, 3.0, 20),),
 }  # fmt: skip

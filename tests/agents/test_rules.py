@@ -130,6 +130,13 @@ def test_a_rule_that_cannot_undo_says_why():
     assert held.reason == "r: there is no pipeline before the live one"
 
 
+def test_what_a_day_allows_is_allowed_again_a_day_after_the_first_of_them():
+    brake = Brake(Actuator(per_day=2))
+    brake.note(100.0, 0)
+    brake.note(200.0, 0)
+    assert brake.hold(300.0, 0).until == 100.0 + 86_400
+
+
 SHARES = st.lists(st.sampled_from([0.0, 0.3, 0.6, 0.9]), max_size=40)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.console.office import Office
+from tests.console.seat import Seat
 
 
 @pytest.fixture
@@ -31,3 +32,17 @@ def visitor(office):
     found = office.visitor()
     yield found
     found.close()
+
+
+@pytest.fixture
+def sit(office):
+    """Attach consoles in terminals of their own."""
+    seats = []
+
+    def sit_down(answers=None, **env):
+        seats.append(Seat("-m", "agents.console", "--state", str(office.state.folder), "--name", "ana", env=env, answers=answers))
+        return seats[-1].sees("attached as ana").sees("scanflow>" if not office.board.questions() else "1 of 4")
+
+    yield sit_down
+    for seat in seats:
+        seat._child.close(force=True)

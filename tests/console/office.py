@@ -11,7 +11,7 @@ import numpy as np
 from agents.doors.evidence import Evidence
 from agents.board import Board
 from agents.desk import Desk
-from agents.front_desk import FrontDesk, Visitor
+from agents.front_desk import FrontDesk
 from agents.messages import (
     AnswerOffered,
     AnswerRefused,
@@ -32,6 +32,7 @@ from agents.messages import (
 from agents.reception import Reception
 from agents.roll import Seat
 from agents.state import State
+from agents.visitor import Visitor
 from workflows.steps.window import Window
 
 DIGITS = tuple("0123456789")

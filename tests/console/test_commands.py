@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -71,7 +73,9 @@ def test_labels_without_a_question(commands):
         commands.run("label 12 7")
 
 
-@pytest.mark.parametrize(("line", "option"), [("approve", "approve"), ("decline", "decline"), ("choose fine_tune", "fine_tune")])
+@pytest.mark.parametrize(("line", "option"), [
+    ("approve", "approve"), ("decline", "decline"), ("choose fine_tune", "fine_tune"), ("choose fine tune", "fine_tune"), ("choose Fine-tune", "fine_tune"),
+])
 def test_choices_by_word(office, commands, line, option):
     office.ask_choice()
     assert commands.run(line) == [f"{option} for digits-1/approve: taken"]
@@ -82,6 +86,18 @@ def test_a_choice_that_is_not_offered(office, commands):
     office.ask_choice()
     with pytest.raises(CommandError, match="refused: 'retrain' is not one of approve, fine_tune, decline"):
         commands.run("choose retrain")
+
+
+def test_images_are_shown_side_by_side_and_no_taller_than_the_half_of_a_terminal(office, commands, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "200")
+    office.ask_labels()
+    one, two, three = commands.run("show 12"), commands.run("show 12 15"), commands.run("show 12 15 19")
+    assert len(one) == len(two) == 15 and one[-1].split() == ["record", "12"]
+    assert two[-1].split() == ["record", "12", "record", "15"]
+    assert len(three) == 13 and max(map(len, three)) <= 80, "each is smaller, so that all stand in one row"
+    with pytest.raises(CommandError, match="record 99 is not kept"):
+        commands.run("show 12 99")
 
 
 def test_undo_reaches_the_planner(office, commands):
@@ -217,6 +233,13 @@ def test_true_labels_that_have_come_late_are_handed_in_from_a_file(office, comma
     assert (told.labels, told.slices) == ({7: 3, 9: 0}, {"site": {7: "north", 9: "south"}})
 
 
+def test_attributes_of_records_whose_label_is_not_known_yet_are_handed_in_too(office, commands, tmp_path):
+    (tmp_path / "sites.csv").write_text("record,label,site\n7,3,north\n8,,south\n")
+    assert commands.run(f"labels {tmp_path / 'sites.csv'}")[0].startswith("1 labels handed in, and attributes of 1 records without one;")
+    [told] = [message for message in office.messages if isinstance(message, JoinLabels)]
+    assert (told.labels, told.slices) == ({7: 3}, {"site": {7: "north", 8: "south"}})
+
+
 @pytest.mark.parametrize(("text", "says"), [
     ("seq,class\n1,2\n", "expected record,label"), ("record,label\n", "holds no labels"), ("record,label\n7,three\n", "line 2: '7', 'three'; expected"),
     ("record,label\n0,3\n", "records count from 1"), (f'record,label\n7,"{"x" * 200_000}"\n', "is no CSV file"), (None, "cannot be read"),
@@ -227,3 +250,9 @@ def test_a_file_of_labels_that_is_none_is_refused_with_what_is_expected(commands
     with pytest.raises(CommandError) as error:
         commands.run(f"labels {tmp_path / 'labels.csv'}")
     assert says in str(error.value)
+
+
+def test_a_console_starts_without_what_only_a_cluster_needs():
+    """A wrong option must not cost seconds."""
+    script = "import sys, agents.console; print([name for name in ('sqlalchemy', 'ray', 'torch', 'sklearn', 'mlflow', 'jinja2') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,73 +1,12 @@
 """The real program in a terminal of its own: keys in, and what a person sees on a screen of 80 columns and 24 rows."""
 
 import re
-import sys
-from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
-from tests.console.office import environment
+from tests.console.seat import Seat
 
 pytestmark = pytest.mark.slow  # each starts a program
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-class Seat:
-    """Somebody in front of a terminal."""
-
-    def __init__(self, *arguments, env=None):
-        self.screen = pyte.Screen(80, 24)  # a terminal emulator: what it has been sent, as it would look
-        self._stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-        self._child = pexpect.spawn(sys.executable, list(arguments), cwd=str(ROOT), env=environment(**(env or {})), dimensions=(24, 80), timeout=30)
-
-    @property
-    def text(self):
-        return "\n".join(line.rstrip() for line in self.screen.display)
-
-    def sees(self, words, times=1):
-        """Read on until these words stand on the screen."""
-        while self.text.count(words) < times:
-            try:
-                data = self._child.read_nonblocking(4096, timeout=30)
-            except (pexpect.EOF, pexpect.TIMEOUT) as error:
-                pytest.fail(f"{words!r} did not appear ({type(error).__name__}); the screen:\n{self.text}")
-            self.raw += data
-            self._stream.feed(data)
-        return self
-
-    def press(self, keys):
-        self._child.send(keys)
-        return self
-
-    def end(self):
-        """Exit status once the program has ended by itself."""
-        while True:
-            try:
-                data = self._child.read_nonblocking(4096, timeout=30)
-            except pexpect.EOF:
-                break
-            self.raw += data
-            self._stream.feed(data)
-        self._child.close()
-        return self._child.exitstatus
-
-
-@pytest.fixture
-def sit(office):
-    seats = []
-
-    def sit_down(**env):
-        seats.append(Seat("-m", "agents.console", "--state", str(office.state.folder), "--name", "ana", env=env))
-        return seats[-1].sees("attached as ana").sees("scanflow>" if not office.board.questions() else "1 of 4")
-
-    yield sit_down
-    for seat in seats:
-        seat._child.close(force=True)
-
 
 def test_images_are_shown_and_answered_by_keys(office, sit):
     seat = sit(COLORTERM="truecolor")
@@ -93,6 +32,7 @@ def test_without_colour_images_are_drawn_in_shades(office, sit):
     assert sum(line[4:8] == "████" for line in seat.screen.display) == 10, "a bar of 20 pixels"
     assert not re.search(rb"\x1b\[[0-9;]*[34]8;", seat.raw), "no colour is asked for"
     seat.press("7").sees("2 of 4")
+    seat.press("\x03").sees("stays open; `label` goes back to it").sees("scanflow (1 question)>")
     assert seat.press("\x03").end() == 0
     assert office.taken == [] and office.closed == {} and "Traceback" not in seat.text
 
@@ -132,8 +72,13 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("keys", "then"), [("73", "attended [(12, 7), (15, 3)]"), ("\x03", "interrupted")])
-def test_a_cluster_attends_to_its_own_terminal(tmp_path, keys, then):
+def test_a_cluster_attends_to_its_own_terminal(tmp_path):
     seat = Seat("-c", PROGRAM, str(tmp_path))
-    seat.sees("1 of 2").press(keys).sees(then)
+    seat.sees("1 of 2").press("73").sees("attended [(12, 7), (15, 3)]")
+    assert seat.end() == 0
+
+
+def test_a_second_ctrl_c_interrupts_the_cluster_that_has_this_terminal(tmp_path):
+    seat = Seat("-c", PROGRAM, str(tmp_path))
+    seat.sees("1 of 2").press("\x03").sees("scanflow (1 question)>").press("\x03").sees("interrupted")
     assert seat.end() == 0

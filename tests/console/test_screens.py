@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from agents.labelling import LabellingSession
+from agents.pictures import Named
 from agents.screens import incident_lines, label_screen, question_lines, status_lines, story_lines, table_lines
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -93,3 +94,29 @@ def test_status_questions_and_incidents_in_plain_lines(office, visitor):
 
 def test_nothing_is_said_in_words_too():
     assert incident_lines([]) == ["no incident yet"] and question_lines([]) == ["no open question"]
+
+
+def test_clean_images_stand_smaller_beside_the_one_to_label(office, visitor, images):
+    office.ask_labels()
+    (question,) = visitor.questions()
+    clean = [Named("seven", images[19]), Named("one", images[12]), Named("a third", images[15])]
+    lines = drawn(label_screen(LabellingSession(question), images[12], 79, 24, "shades", beside=clean), 79)
+    text = "\n".join(lines)
+    assert len(lines) <= 24 and max(map(len, lines)) <= 79
+    assert "clean, alike:" in text and "seven" in text and "one" in text and "a third" not in text, "two of them, so that each can be made out"
+    assert "????" in text.replace("█", "?") and "0 1 2 3 4 5 6 7 8 9  the class" in text
+    assert len(drawn(label_screen(LabellingSession(question), images[12], 79, 40, "shades", beside=clean), 79)) <= 40
+
+
+def test_where_there_is_no_room_the_image_stands_alone(office, visitor, images):
+    office.ask_labels()
+    (question,) = visitor.questions()
+    clean = [Named("seven", images[19])]
+    assert "seven" not in "\n".join(drawn(label_screen(LabellingSession(question), images[12], 60, 40, "shades", beside=clean), 60))
+
+
+def test_below_pixels_that_stand_above_only_words_are_drawn(office, visitor, images):
+    office.ask_labels()
+    (question,) = visitor.questions()
+    text = "\n".join(drawn(label_screen(LabellingSession(question), images[12], 79, 24, "colour", above=True), 79))
+    assert "1 of 4" in text and "the class" in text and "▀" not in text

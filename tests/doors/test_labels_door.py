@@ -5,13 +5,14 @@ import pytest
 
 from agents.doors.labels import CHUNK, LabelDoor
 from agents.doors.log import LogDoor
+from agents.doors.slices import SliceBook
 from agents.messages import JoinLabels
 from tests.doors.test_log_door import Log, hand_over, read
 from workflows.inference import Images
 
 
 def join(log, labels, **more):
-    [told] = LabelDoor(log)(JoinLabels(id="join", source="console", labels=labels, **more))
+    [told] = LabelDoor(log, SliceBook())(JoinLabels(id="join", source="console", labels=labels, **more))
     return told
 
 

@@ -91,10 +91,10 @@ def test_an_error_of_an_agent_comes_back_in_its_own_words_and_the_agent_lives_on
     host = RayHost({"desk": partial(Fussy, "digits")})
     try:
         host.start(lambda _name: ())
-        assert host.at("desk") == {"state": "open", "questions": "1 (harm)", "process": str(host.pid("desk"))}
         with pytest.raises(AgentError, match="Tick t came to the desk while open"):
             host.deliver("desk", Tick(id="t"))
         assert host.deliver("desk", ask_labels("harm", (1,))) == []
+        assert host.at("desk") == {"state": "open", "questions": "1 (harm)", "process": str(host.pid("desk"))}
     finally:
         host.stop()
     assert host.at("desk") == {"state": "(stopped)"}

@@ -105,3 +105,21 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ScenarioError, match="no file of that name can be read"):
         load_scenario(path)
+
+
+SITES = "attributes = { site = { north = 0.5, south = 0.5 } }\n"
+
+
+def test_a_segment_may_change_one_slice_of_the_traffic_alone(written):
+    text = 'name = "mine"\n' + SITES + '[[segment]]\nrecords = 10\ncorruption = "fog"\nwhere = { site = "south" }\n'
+    assert load_scenario(written(text)).segment[0].where == {"site": "south"}
+
+
+@pytest.mark.parametrize(("old", "new", "told"), [
+    ('"south" }\n', '"suoth" }\n', "No record has site = 'suoth'.*Did you mean 'south'"), ("south = 0.5", "south = 0.4", "sum to 0.9; expected 1"),
+    ("where = { site", "where = { town", "No record has town = 'south'.*Allowed: site"),
+])  # fmt: skip
+def test_slices_that_no_record_can_have_are_refused(written, old, new, told):
+    text = 'name = "mine"\n' + SITES + '[[segment]]\nrecords = 10\ncorruption = "fog"\nwhere = { site = "south" }\n'
+    with pytest.raises(ScenarioError, match=told):
+        load_scenario(written(text.replace(old, new)))

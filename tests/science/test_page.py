@@ -1,7 +1,7 @@
 """The tables of the science page, and what the benchmark does next: from rows made up here."""
 
 import json
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import typer
@@ -83,3 +83,30 @@ def test_a_world_is_complete_when_all_of_its_parts_are():
 def test_label_counts_that_are_no_numbers_are_refused(labels):
     with pytest.raises(typer.BadParameter, match="expected whole numbers"):
         science._numbers(labels)
+
+
+def test_a_run_measures_what_is_missing_by_fresh_processes_for_every_few_worlds(monkeypatch, tmp_path):
+    crews = []
+
+    def crew(processes, context, **more):
+        assert not more, "an executor that replaces its own workers can wait for ever"
+        crews.append(context)
+        return ThreadPoolExecutor(processes)
+
+    def measure(world, _counts, _row):
+        return {key: value for key, value in row(world.corruption, world.seed).items() if key not in ("oracle", "controls", "seconds_apart")}
+
+    monkeypatch.setattr(science, "ProcessPoolExecutor", crew)
+    monkeypatch.setattr(science, "first_model", lambda *_world: None)
+    monkeypatch.setattr(science, "measure", measure)
+    monkeypatch.setattr(science, "measure_apart", lambda _world, *, controls: {"oracle": 1.0, "controls": {"TENT": controls}, "seconds_apart": 1.0})
+    monkeypatch.setattr(science, "report", lambda _rows, _file: None)
+    monkeypatch.setattr(science, "code_digest", lambda: "c")
+    monkeypatch.setattr(science, "BATCH", 2)
+    file = tmp_path / "science_mnist.json"
+    file.write_text(json.dumps([row("fog", controls={"TENT": {}})]))
+    worlds = [World("mnist", name, 0, {}, None) for name in ("fog", "shear", "scale", "stripe")]
+    science.run(worlds, (), 1, file, 2, again=False)
+    assert len(crews) == 2  # fog is there already
+    assert science.read(file)[0]["corruption"] == "fog"
+    assert {one["corruption"] for one in science.read(file)} == {"fog", "shear", "scale", "stripe"}

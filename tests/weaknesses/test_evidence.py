@@ -161,3 +161,24 @@ def test_of_very_many_jumps_between_numbers_the_oldest_are_forgotten():
     places.append(np.cumsum(np.random.default_rng(0).integers(1, 9, 5000)))
     assert len(places.pieces) == 1000
     assert places[4999] > places[0] > 0
+
+
+def test_the_slice_that_fares_worse_is_named_and_its_own_accuracy_told():
+    evidence = Bias(REFERENCE, attributes=("site",)).update(labelled(1500, seed=5, accuracy=0.97, worse_in="south", worse=0.6))
+    assert evidence.slice == "site=south"
+    assert evidence.harm.interval[0] < 0.6 < evidence.harm.interval[1]
+
+
+def test_where_one_slice_fares_better_than_the_rest_no_slice_is_the_worse_one():
+    records = labelled(3000, seed=5, accuracy=0.6)
+    third = np.where(records.seqs % 3 == 0, "west", records.slices["site"])
+    fixed = np.where(third == "west", records.truth, records.labels)
+    evidence = Bias(REFERENCE, attributes=("site",)).update(replace(records, labels=fixed, slices={"site": third}))
+    assert evidence.alarm and evidence.slice == ""
+
+
+def test_of_records_whose_site_nobody_has_told_nothing_is_counted():
+    records = labelled(100, seed=5)
+    check = Bias(REFERENCE, attributes=("site",))
+    check.update(replace(records, slices={"site": np.where(records.seqs > 50, "", "north")}))
+    assert [(gap.slice, gap.labels) for gap in check.gaps()] == [("site=north", 50)]

@@ -3,9 +3,13 @@
 import json
 import re
 
+import numpy as np
+
 from agents.board import Trace
-from agents.messages import EvidenceUpdated, Finding, HarmAssessed, IncidentOpened, Label, PipelineLive, PolicySet, WindowAnalysed
+from agents.doors.evidence import Evidence
+from agents.messages import AskLabels, EvidenceUpdated, Finding, HarmAssessed, IncidentOpened, Label, PipelineLive, PolicySet, WindowAnalysed
 from agents.web.plot import draw
+from workflows.steps.window import Window
 
 
 def test_the_overview_shows_what_is_live_and_how_far_the_alarm_is(office, ana):
@@ -51,6 +55,17 @@ def test_the_story_is_a_timeline_with_the_evidence_of_each_step(office, ana):
     assert re.findall(r"<span>([^<]+)</span><span class=\"dim\">ana</span>", shown) == ["7", "no answer", "1", "none of these"]
     assert "0.965" in shown and "ana chose approve" in shown
     assert ana.get("/incident/digits-1/image/12").headers["content-type"] == "image/png"
+
+
+def test_an_audit_without_an_incident_has_a_story_with_its_images_and_what_nobody_told_has_none(office, ana, images):
+    empty = np.zeros((len(images), 1), np.float32)
+    window = Window(np.array(list(images)), np.stack(list(images.values())), empty, empty, empty, np.zeros(len(empty), np.int64))
+    Evidence(office.state).keep("digits-audit-1", "audit", window)
+    ask = {"items": tuple(images), "purpose": "audit", "text": "How right?", "classes": ("0", "1"), "deadline": 600.0}
+    office.say(AskLabels, incident="digits-audit-1", question="digits-audit-1/audit", **ask)
+    assert "4 labels to measure" in ana.get("/incident/digits-audit-1").text
+    assert ana.get("/incident/digits-audit-1/image/12").headers["content-type"] == "image/png"
+    assert ana.get("/incident/digits-audit-2/image/12").status_code == 404
 
 
 def test_a_report_stands_alone(office, ana):
