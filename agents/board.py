@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -93,6 +93,18 @@ class Status(msgspec.Struct):
     paused_by: str = ""
     paused_reason: str = ""
     paused_at: float = 0.0
+
+
+def alarm_line(policy: Mapping[str, Any]) -> float:
+    """The log evidence at which an incident opens under a policy as `PolicySet` has it; 0 where it says nothing. As `EDetector.log_threshold`.
+
+    >>> round(alarm_line({"detection": {"run_length": 1e6}}), 2)
+    13.82
+    >>> round(alarm_line({"detection": {"run_length": 1e6, "block": 100}}), 2)
+    9.21
+    """
+    rules = policy.get("detection", {})
+    return math.log1p(rules.get("run_length", 0.0) / rules.get("block", 1))
 
 
 class Board:
@@ -206,9 +218,9 @@ class Board:
             case LogBegun():  # records count from 1 again
                 self._points.clear()
                 self._marks.clear()
-            case PolicySet():  # as `EDetector.log_threshold`
+            case PolicySet():
                 self.policy = message.policy
-                self._alarm_line = math.log1p(message.policy.get("detection", {}).get("run_length", 0.0))
+                self._alarm_line = alarm_line(message.policy)
 
     def _settle(self, cause: str, refused: str = "") -> None:
         self._outcomes[cause] = refused
