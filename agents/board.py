@@ -3,20 +3,21 @@
 import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from agents.messages import (
     DRIFT, AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, Finding, HandOverRecords, IncidentClosed,
-    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, RemedyPrepared, Resumed, SecondOpinion,
-    Tick, WindowObserved,
+    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, ReadRecords, RecordsRead, RemedyPrepared,
+    Resumed, SecondOpinion, Tick, WindowObserved,
 )
 from agents.story import QUIET, line
 
 EVENTS = 2000
 NEWS = 50
+UNSEEN = (Tick, ReadRecords, RecordsRead, HandOverRecords, WindowObserved)  # every heartbeat brings them, and nothing that people see changes
 TRACE = 600  # points of evidence that are kept; beyond, every second one of them goes
 
 
@@ -94,6 +95,18 @@ class Status(msgspec.Struct):
     paused_at: float = 0.0
 
 
+def alarm_line(policy: Mapping[str, Any]) -> float:
+    """The log evidence at which an incident opens under a policy as `PolicySet` has it; 0 where it says nothing. As `EDetector.log_threshold`.
+
+    >>> round(alarm_line({"detection": {"run_length": 1e6}}), 2)
+    13.82
+    >>> round(alarm_line({"detection": {"run_length": 1e6, "block": 100}}), 2)
+    9.21
+    """
+    rules = policy.get("detection", {})
+    return math.log1p(rules.get("run_length", 0.0) / rules.get("block", 1))
+
+
 class Board:
     """Listens to a switchboard; safe to read from other threads.
 
@@ -143,7 +156,7 @@ class Board:
                 self._events.append((self._number, message.time, text))
                 if not isinstance(message, QUIET):
                     self._news.append((message.time, text))
-            if not isinstance(message, Tick | HandOverRecords | WindowObserved):
+            if not isinstance(message, UNSEEN):
                 self.changes += 1
                 self._changed.notify_all()
 
@@ -205,9 +218,9 @@ class Board:
             case LogBegun():  # records count from 1 again
                 self._points.clear()
                 self._marks.clear()
-            case PolicySet():  # as `EDetector.log_threshold`
+            case PolicySet():
                 self.policy = message.policy
-                self._alarm_line = math.log1p(message.policy.get("detection", {}).get("run_length", 0.0))
+                self._alarm_line = alarm_line(message.policy)
 
     def _settle(self, cause: str, refused: str = "") -> None:
         self._outcomes[cause] = refused

@@ -85,10 +85,8 @@ class State:
         return self.folder / "pipelines" / name
 
     def incident(self, name: str) -> Path:
-        """The folder with the evidence of an incident, made if it is missing."""
-        folder = self.folder / "incidents" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """The folder with the evidence of an incident; there is none before something is kept."""
+        return self.folder / "incidents" / name
 
     @property
     def front_door_file(self) -> Path:

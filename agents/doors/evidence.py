@@ -18,6 +18,7 @@ class Evidence:
     def keep(self, incident: str, name: str, window: Window) -> Path:
         """Write a window into the incident's folder; returns its file."""
         path = self._state.incident(incident) / f"{name}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
         window.save(path)
         return path
 

@@ -1,6 +1,5 @@
 """Prometheus metrics, as a fold over all messages, in a registry of their own. The Prometheus client is imported here only."""
 
-import math
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from agents.board import alarm_line
 from agents.messages import (
     AgentFailed, AskChoice, AskLabels, EvidenceSaved, EvidenceUpdated, HarmAssessed, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message,
     PipelineLive, PolicySet, QuestionClosed, RecordsLost, RequestExpired, RequestFailed, WindowAnalysed, WindowObserved,
@@ -53,8 +53,7 @@ class Deployed:
             case RecordsLost():
                 self.lost += message.count
             case PolicySet():
-                rules = message.policy.get("detection", {})  # as `EDetector.log_threshold`
-                self.line = math.log1p(rules.get("run_length", 0.0) / rules.get("block", 1))
+                self.line = alarm_line(message.policy)
             case WindowAnalysed():
                 self.accuracy = {  # what was measured was measured in the incident before
                     "clean": message.clean_accuracy, "estimated": message.estimated_accuracy, "estimate_error": message.estimate_error,

@@ -11,7 +11,8 @@ from contextlib import suppress
 
 from agents.board import Board
 
-GAP = 0.2  # seconds between two messages at least; the first change after a pause is told at once
+GAP = 0.2  # seconds between two messages at least; the first change after a pause is told at once, but for
+SETTLE = 0.02  # seconds in which the agents end what they are at: drawing beside them would slow them down
 BEAT = 0.5  # seconds from one look after other things to the next, where no news comes between
 ALIVE = 15.0  # seconds without news after which a comment shows that the line still stands
 
@@ -94,6 +95,7 @@ class Live:
                 continue
             if self._stop.is_set():
                 break
+            self._stop.wait(SETTLE)
             seen = board.changes
             frames = self._render()
             if frames != last:  # not `self._frames`: the loop may not have taken over the ones before yet

@@ -16,7 +16,7 @@ DOOR = FrontDoor("tcp://127.0.0.1:5555", "server", "public", "secret", os.getpid
 def test_holding_a_folder_makes_the_places_for_what_is_kept(tmp_path):
     with State(tmp_path / "new" / "state") as state:
         assert state.pipeline("first").parent.is_dir()
-        assert state.incident("digits-1").is_dir()
+        assert state.incident("digits-1").parent.is_dir()
 
 
 def test_a_second_holder_is_refused_with_the_process_that_holds_it_and_what_to_do(tmp_path):

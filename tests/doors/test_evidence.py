@@ -26,6 +26,12 @@ def test_images_are_found_in_whichever_window_of_the_incident_holds_them(tmp_pat
     assert (found[9] == 9).all() and (found[3] == 3).all()
 
 
+def test_looking_for_images_leaves_nothing_behind(tmp_path):
+    with State(tmp_path) as state:
+        assert Evidence(state).images("digits-1", [3]) == {}
+        assert not state.incident("digits-1").exists()
+
+
 def test_positions_follow_the_sequence_numbers_and_not_their_order():
     assert window(8, 2, 5).positions(np.array([5, 8])).tolist() == [2, 0]
 

@@ -122,3 +122,8 @@ def test_accuracy_is_drawn_before_during_and_after(office, ana):
     assert "clean data: 0.990; drifted, estimated without labels: 0.560, 0.48 to 0.64; drifted, measured with 2 labels: 0.500, 0.30 to 0.80" in words
     assert "drifted, with filter: 0.965" in words
     assert re.findall(r'<g class="(\w+)">', shown) == ["clean", "estimated", "measured", "mended"]
+
+
+def test_the_alarm_line_is_that_of_the_policy_blocks_of_records_and_all(office, ana):
+    office.say(PolicySet, "system", "", policy={"detection": {"run_length": 1e6, "block": 100}})
+    assert "the alarm line is 9.2" in ana.get("/").text

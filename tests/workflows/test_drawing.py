@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -69,8 +70,13 @@ def test_mermaid_and_the_terminal_show_each_node_and_each_arrow_of_any_graph(gra
     assert len(re.findall(r"^ +n\d+ (?:-->|-\.->)\|\"[^\"|]+\"\| n\d+$", text, re.MULTILINE)) == len(wanted)
     assert len(re.findall(r'^ +(?:subgraph )?n\d+[\[({]+/?"[^"]+"/?[\])}]+$', text, re.MULTILINE)) == len(list(walk(graph)))
     lines = terminal(graph).splitlines()
-    assert all(len(line) <= 80 for line in lines)
+    assert all(cell_len(line) <= 80 for line in lines)
     assert sum("▶" in line for line in lines) >= len(wanted)  # a description may have one too
+
+
+def test_a_line_for_the_terminal_is_as_long_as_it_looks_there():
+    lines = terminal(Builder("g", "e\u0301 " * 50).step("one", ["./a"]).build()).splitlines()
+    assert max(cell_len(line) for line in lines) <= 80 < max(len(line) for line in lines)
 
 
 def test_nodes_and_edges_of_each_kind_are_told_apart():
