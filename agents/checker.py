@@ -18,13 +18,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from agents.agent import Agent
+from agents.agreement import repeated
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AdoptChange, AgentFailed, AnalyseWindow, AskLabels, AuditDrawn, ChangeAdopted, CloseQuestion, DRIFT, DriftEnded,
-    EvidenceSaved, EvidenceUpdated, Finding, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, Label, LabelGiven, LogBegun, Message, NoteMade,
-    Paused, PipelineLive, QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
+    EvidenceSaved, EvidenceUpdated, Finding, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, Label, LabelAmended, LabelGiven, LogBegun,
+    Message, NoteMade, Paused, PipelineLive, QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
 )
 from agents.judge import Judge, asked
 from agents.numbering import Numbering
+from agents.pace import worth_asking
 from agents.panel import Alarm, Makers, Panel, remedies_for
 from agents.policy import Policy
 from agents.strategy.actuators import Hold, brakes
@@ -45,8 +47,8 @@ class Checker(Agent):
 
     name = "checker"
     handles: ClassVar[tuple[type[Message], ...]] = (
-        PipelineLive, ChangeAdopted, LogBegun, WindowObserved, RecordsLabelled, WindowAnalysed, LabelGiven, QuestionClosed, IncidentClosed,
-        AgentFailed, RequestFailed, RequestExpired, ActuatorFired, AuditDrawn, HoldEnded, Paused, Resumed,
+        PipelineLive, ChangeAdopted, LogBegun, WindowObserved, RecordsLabelled, WindowAnalysed, LabelGiven, LabelAmended, QuestionClosed,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, ActuatorFired, AuditDrawn, HoldEnded, Paused, Resumed,
     )
 
     def __init__(
@@ -61,7 +63,7 @@ class Checker(Agent):
         self.numbering = Numbering()
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
-        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline)
+        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline, policy.questions.repeat)
         self.brakes = brakes(("open", "ask", "adopt"), policy.actuators)
         self.told: Hold | None = None  # by which no incident is opened, on record already
         self._forget_incident()
@@ -72,6 +74,7 @@ class Checker(Agent):
         self.analysis: WindowAnalysed | None = None
         self.audit: list[Label] = []
         self.teaching: list[Label] = []
+        self.seconds: list[float] = []  # that a label took
         self.harm: HarmAssessed | None = None
 
     def handle(self, message: Message) -> list[Message]:
@@ -92,7 +95,7 @@ class Checker(Agent):
                 self._adopted(message)
             case WindowAnalysed(incident=incident) if self.state == "analysing" and incident == self.incident:
                 return self._hear_analysis(message)
-            case LabelGiven(question=question) if question == self.question and self.state in ASKING:
+            case (LabelGiven(question=question) | LabelAmended(question=question)) if question == self.question and self.state in ASKING:
                 return self._learn(message)
             case QuestionClosed(question=question) if question == self.question and self.state in ASKING:
                 return self._settle(message)
@@ -329,14 +332,18 @@ class Checker(Agent):
         predicted = {seq: self.analysis.predicted[seq] for seq in items if seq in self.analysis.predicted}
         return self.say(
             AskLabels, cause, question=self.question, items=items, purpose=purpose, text=text, classes=self.analysis.classes,
-            predicted=predicted, deadline=self.policy.questions.deadline,
+            predicted=predicted, repeats=repeated(self.question, items, self.policy.questions.repeat), deadline=self.policy.questions.deadline,
         )
 
-    def _learn(self, given: LabelGiven) -> list[Message]:
+    def _learn(self, given: LabelGiven | LabelAmended) -> list[Message]:
+        labels = self.teaching if self.state == "teaching" else self.audit
+        if isinstance(given, LabelGiven):
+            labels.append(given.label)
+            self.seconds.append(given.seconds)
+        else:
+            labels[:] = [given.label if label.seq == given.label.seq else label for label in labels]
         if self.state == "teaching":
-            self.teaching.append(given.label)
             return []
-        self.audit.append(given.label)
         if self._judge().surely_hurts:
             return [self.say(CloseQuestion, given, question=self.question, reason="it hurts: settled")]
         return []
@@ -369,9 +376,14 @@ class Checker(Agent):
         if not analysis.teaching or not worth:
             self.state = "handed over"
             return [harm]
+        items = analysis.teaching[: worth_asking(len(analysis.teaching), self.seconds, self.policy.labels.second_price)]
+        if not items:
+            self.state = "handed over"
+            return [harm]
         self.state = "teaching"
         of = f" of {harm.slice}" if harm.slice else ""
-        return [self._ask(cause, "teaching", analysis.teaching, f"It hurts: {harm.reason}. These typical images{of} teach a remedy most.")]
+        fewer = f" Labels are slow here, so {len(items)} are asked for, not {len(analysis.teaching)}." if len(items) < len(analysis.teaching) else ""
+        return [self._ask(cause, "teaching", items, f"It hurts: {harm.reason}. These typical images{of} teach a remedy most.{fewer}")]
 
     def _judge(self) -> Judge:
         assert self.analysis is not None

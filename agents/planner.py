@@ -16,12 +16,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from agents.agent import Agent
+from agents.agreement import repeated
 from agents.audit import PairedAudit, audit_of
 from agents.improver import NOTHING
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline,
-    DriftEnded, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared,
-    RemediesMeasured, Remedy, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, SensorRead, ShadowPipeline, UndoAsked,
+    DriftEnded, HoldEnded, IncidentClosed, LabelAmended, LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed,
+    RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, SensorRead, ShadowPipeline,
+    UndoAsked,
 )
 from agents.policy import Policy
 from agents.rating import NEW_WEIGHTS, Rating, is_promising, odds
@@ -49,8 +51,8 @@ class Planner(Agent):
 
     name = "planner"
     handles: ClassVar[tuple[type[Message], ...]] = (
-        PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
-        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed,
+        PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, LabelAmended, QuestionClosed, DriftEnded,
+        UndoAsked, IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -104,7 +106,7 @@ class Planner(Agent):
                 return self._shadowed(message)
             case RemediesCompared() if self.state == "comparing" and message.cause == self.request:
                 return self._ask(message)
-            case LabelGiven(question=question) if question == self.question and self.state == "auditing":
+            case (LabelGiven(question=question) | LabelAmended(question=question)) if question == self.question and self.state == "auditing":
                 return self._learn(message)
             case QuestionClosed(question=question) if question == self.question and self.state == "auditing":
                 return self._verdict(message)
@@ -288,12 +290,13 @@ class Planner(Agent):
             self.say(
                 AskLabels, compared, question=self.question, items=compared.to_label, purpose="audit", text=text,
                 classes=compared.classes, deadline=self.policy.questions.deadline,
+                repeats=repeated(self.question, compared.to_label, self.policy.questions.repeat),
             )
         ]
 
-    def _learn(self, given: LabelGiven) -> list[Message]:
+    def _learn(self, given: LabelGiven | LabelAmended) -> list[Message]:
         assert self.audit is not None
-        self.audit.update(given.label)
+        (self.audit.amend if isinstance(given, LabelAmended) else self.audit.update)(given.label)
         settled = self._has_helped() and self.audit.log_evidence(self.live) >= WEIGHT
         closed = self.audit.gap_closed(self.live)
         if (settled and self.audit.is_rest_seen() and (closed is None or closed[0] > 0)) or self.audit.gain_interval(self.live)[1] < 0:

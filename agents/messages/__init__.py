@@ -31,7 +31,8 @@ from agents.messages.pause import (
     Paused, Resumed,
 )
 from agents.messages.questions import (
-    ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, LabelGiven, QuestionClosed, SecondOpinion,
+    ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, KeepTime, LabelAmended, LabelGiven, QuestionClosed,
+    QuestionEscalated, QuestionReminded, SecondOpinion, TimeCame,
 )
 from agents.messages.remedies import (
     CompareRemedies, Draw, Elsewhere, PrepareRemedy, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyPrepared,
@@ -77,7 +78,9 @@ __all__ = [
     "IncidentClosed",
     "IncidentOpened",
     "JoinLabels",
+    "KeepTime",
     "Label",
+    "LabelAmended",
     "LabelGiven",
     "Likeness",
     "LiveRecorded",
@@ -92,6 +95,8 @@ __all__ = [
     "PolicySet",
     "PrepareRemedy",
     "QuestionClosed",
+    "QuestionEscalated",
+    "QuestionReminded",
     "ReadRecords",
     "RecordLive",
     "RecordsLabelled",
@@ -113,6 +118,7 @@ __all__ = [
     "SensorRead",
     "ShadowPipeline",
     "Tick",
+    "TimeCame",
     "UndoAsked",
     "WindowAnalysed",
     "WindowObserved",

@@ -8,8 +8,9 @@ Accuracy is measured, whatever the monitor and the checks think of the records: 
 from collections.abc import Callable
 from typing import Any
 
+from agents.agreement import repeated
 from agents.messages import (
-    ActuatorFired, ActuatorHeld, AskLabels, AuditDrawn, AuditMeasured, DrawAudit, Label, LabelGiven, Message, NoteMade, QuestionClosed,
+    ActuatorFired, ActuatorHeld, AskLabels, AuditDrawn, AuditMeasured, DrawAudit, Label, LabelAmended, LabelGiven, Message, NoteMade, QuestionClosed,
     RequestExpired, RequestFailed,
 )
 from models.estimators.betting import BettingInterval
@@ -24,10 +25,11 @@ class SpotAudit:
     ----------
     say : makes a message of the host.
     deadline : seconds that a person has.
+    repeat : share of the items that is shown a second time.
     """
 
-    def __init__(self, deployment: str, say: Callable[..., Any], deadline: float) -> None:
-        self._deployment, self._say, self._deadline = deployment, say, deadline
+    def __init__(self, deployment: str, say: Callable[..., Any], deadline: float, repeat: float = 0.0) -> None:
+        self._deployment, self._say, self._deadline, self._repeat = deployment, say, deadline, repeat
         self.count = 0
         self.name = self.request = ""
         self.drawn: AuditDrawn | None = None
@@ -47,6 +49,8 @@ class SpotAudit:
                 return self._ask(message)
             case LabelGiven(question=question) if question and question == self.question:
                 self.labels.append(message.label)
+            case LabelAmended(question=question) if question and question == self.question:
+                self.labels = [message.label if label.seq == message.label.seq else label for label in self.labels]
             case QuestionClosed(question=question) if question and question == self.question:
                 return self._measure(message)
             case RequestFailed() | RequestExpired() if self.request and message.cause == self.request:
@@ -68,7 +72,7 @@ class SpotAudit:
         return [
             self._say(
                 AskLabels, drawn, question=self.question, items=drawn.items, purpose="audit", text=text, classes=drawn.classes,
-                predicted=drawn.predicted, deadline=self._deadline,
+                predicted=drawn.predicted, repeats=repeated(self.question, drawn.items, self._repeat), deadline=self._deadline,
             )
         ]
 
