@@ -41,14 +41,19 @@ class PairedAudit:
         self, baseline: str, candidates: Sequence[str], draws: Sequence[Draw], share: dict[str, float], level: float,
         confidence: dict[str, float] | None = None,
     ) -> None:
-        self.baseline, self.candidates, self.share = baseline, tuple(candidates), share
+        self.baseline, self.candidates, self.share, self.level = baseline, tuple(candidates), share, level
         self.draws = {draw.seq: draw for draw in draws}
+        self.confidence = confidence or {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget all labels."""
+        draws = self.draws.values()
         self.turns = deque(seq for _, seq in sorted((number, draw.seq) for draw in draws for number in draw.at))
         self.answers: dict[int, int | None] = {}
         largest = max((draw.weight for draw in draws), default=1.0)
-        differing = min(1.0, sum(share.values()))
-        self.gains = {name: PairedGain(differing, largest, level) for name in candidates}
-        self.confidence = confidence or {}
+        differing = min(1.0, sum(self.share.values()))
+        self.gains = {name: PairedGain(differing, largest, self.level) for name in self.candidates}
         self.right: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
         self.labels = 0
 
@@ -65,6 +70,18 @@ class PairedAudit:
         while self.turns and self.turns[0] in self.answers:
             seq = self.turns.popleft()
             self._count(self.draws[seq], self.answers[seq])
+
+    def amend(self, label: Label) -> None:
+        """Put one answer right and count all of them anew, so that nothing is left of what was said before.
+
+        The stakes are fixed beforehand and the draws stay the same, so this is what would be known had the person said so at once.
+        """
+        if label.seq not in self.answers:
+            return
+        answers = self.answers | {label.seq: label.label}
+        self.begin()
+        for seq, answer in answers.items():
+            self.update(Label(seq, answer))
 
     def _count(self, draw: Draw, answer: int | None) -> None:
         if answer is None:
@@ -124,9 +141,15 @@ class SlicedAudit(PairedAudit):
     """
 
     def __init__(self, baseline: str, candidates: Sequence[str], compared: RemediesCompared, level: float) -> None:
-        super().__init__(baseline, candidates, compared.draws, compared.share, level, compared.confidence)
         rest = compared.elsewhere
         self.rest = PairedAudit(baseline, candidates, rest.draws, rest.share, level, rest.confidence) if rest else None
+        super().__init__(baseline, candidates, compared.draws, compared.share, level, compared.confidence)
+
+    def begin(self) -> None:
+        """Forget all labels, of the slice and of the rest."""
+        super().begin()
+        if self.rest is not None:
+            self.rest.begin()
 
     def update(self, label: Label) -> None:
         """Take one label, of the slice or of the rest."""

@@ -8,21 +8,28 @@ from typing import Any
 
 import msgspec
 
+from agents.agreement import Agreement, AgreementView
 from agents.messages import (
     DRIFT, AnswerRefused, AskChoice, AskLabels, ChoiceMade, DeployPipeline, EvidenceSaved, EvidenceUpdated, Finding, HandOverRecords, IncidentClosed,
-    IncidentOpened, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, ReadRecords, RecordsRead, RemedyPrepared,
-    Resumed, SecondOpinion, Tick, WindowObserved,
+    IncidentOpened, Label, LabelAmended, LabelGiven, LogBegun, Message, Paused, PipelineLive, PolicySet, QuestionClosed, QuestionEscalated,
+    QuestionReminded, ReadRecords, RecordsRead, RemedyPrepared, Resumed, SecondOpinion, Tick, WindowObserved,
 )
+from agents.pace import Paces, PaceView
 from agents.story import QUIET, line
 
 EVENTS = 2000
+NO_ANSWER = "no answer"  # of an item: the person skipped it, or was unsure
 NEWS = 50
 UNSEEN = (Tick, ReadRecords, RecordsRead, HandOverRecords, WindowObserved)  # every heartbeat brings them, and nothing that people see changes
 TRACE = 600  # points of evidence that are kept; beyond, every second one of them goes
 
 
 class QuestionView(msgspec.Struct):
-    """An open question as a console shows it. `kind` is "labels" or "choice"; `deadline` is UTC seconds."""
+    """An open question as a console shows it. `kind` is "labels" or "choice"; `deadline` is UTC seconds.
+
+    `said`: what each person has said of each item, the first one's answer first. `repeats`: items to be named a second time. `waits_for`: people
+    who were reminded, or asked besides; `reminded`: when, in UTC seconds, 0 while nobody was.
+    """
 
     question: str
     kind: str
@@ -36,6 +43,10 @@ class QuestionView(msgspec.Struct):
     answers: dict[int, str] = {}
     options: tuple[str, ...] = ()
     default: str = ""
+    said: dict[int, dict[str, str]] = {}
+    repeats: tuple[int, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    reminded: float = 0.0
 
 
 class IncidentView(msgspec.Struct):
@@ -70,7 +81,8 @@ class Status(msgspec.Struct):
     """The state of a deployment at a glance.
 
     `alarm_line`: the log evidence at which an incident opens; 0 before a policy is known. `every`: of so many records one is looked at.
-    `compared`: images that two people have named; on `agreed` of them they agree. `paused_by`: who has paused remedies, for `paused_reason`,
+    `compared`: images that two people have named; on `agreed` of them they agree, `kappa` is Cohen's; `again`: the same of one person who was
+    asked twice. `paces`: how long people take for a label. `paused_by`: who has paused remedies, for `paused_reason`,
     since `paused_at` (UTC seconds); empty while they go on.
     """
 
@@ -90,6 +102,9 @@ class Status(msgspec.Struct):
     every: int = 1
     compared: int = 0
     agreed: int = 0
+    kappa: float | None = None
+    again: AgreementView = AgreementView()
+    paces: list[PaceView] = []
     paused_by: str = ""
     paused_reason: str = ""
     paused_at: float = 0.0
@@ -133,7 +148,7 @@ class Board:
         self._prepared: dict[str, dict[str, str]] = {}  # incident -> pipeline -> the remedy that made it
         self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
         self._every = 1
-        self._compared, self._agreed = 0, 0
+        self._agreement, self._again, self._paces = Agreement(), Agreement(), Paces()
         self._paused: Paused | None = None
         self.policy: dict[str, Any] = {}  # the rules in force, as `PolicySet` has them; replaced as a whole
         self._points: list[tuple[int, float]] = []
@@ -166,6 +181,7 @@ class Board:
                 self._questions[message.question] = QuestionView(
                     question=message.question, kind="labels", incident=message.incident, text=message.text, purpose=message.purpose,
                     items=message.items, predicted=message.predicted, classes=message.classes, deadline=message.time + message.deadline,
+                    repeats=message.repeats,
                 )
             case AskChoice():
                 self._questions[message.question] = QuestionView(
@@ -176,12 +192,20 @@ class Board:
                 self._settle(message.cause, message.reason)
             case LabelGiven():
                 self._settle(message.cause)
-                view = self._questions.get(message.question)
-                if view is not None:
-                    view.answers[message.label.seq] = _word(message.label.label, view.classes)
-            case SecondOpinion():
+                self._paces.add(message.channel, message.label.by, message.seconds)
+                self._answered(message.question, message.label)
+            case LabelAmended():
                 self._settle(message.cause)
-                self._compared, self._agreed = self._compared + 1, self._agreed + message.agrees
+                self._answered(message.question, message.label)
+            case SecondOpinion(first=first, second=second):
+                self._settle(message.cause)
+                (self._again if first.by == second.by else self._agreement).add(first.label or 0, second.label or 0)
+                if (asked_of := self._questions.get(message.question)) is not None:
+                    asked_of.said.setdefault(second.seq, {}).setdefault(second.by, _word(second.label, asked_of.classes))
+            case QuestionReminded() | QuestionEscalated():
+                if (waiting := self._questions.get(message.question)) is not None:
+                    waiting.waits_for = (*waiting.waits_for, *(one for one in message.people if one not in waiting.waits_for))
+                    waiting.reminded = message.time
             case ChoiceMade():
                 self._settle(message.cause)
             case QuestionClosed():
@@ -222,6 +246,11 @@ class Board:
                 self.policy = message.policy
                 self._alarm_line = alarm_line(message.policy)
 
+    def _answered(self, question: str, label: Label) -> None:
+        if (view := self._questions.get(question)) is not None:
+            view.answers[label.seq] = _word(label.label, view.classes)
+            view.said.setdefault(label.seq, {})[label.by] = view.answers[label.seq]
+
     def _settle(self, cause: str, refused: str = "") -> None:
         self._outcomes[cause] = refused
         _forget_oldest(self._outcomes)  # who offered it has long stopped waiting
@@ -229,13 +258,13 @@ class Board:
     def questions(self) -> list[QuestionView]:
         """Open questions, oldest first."""
         with self._changed:
-            return [msgspec.structs.replace(view, answers=dict(view.answers)) for view in self._questions.values()]
+            return [_copy(view) for view in self._questions.values()]
 
     def question(self, name: str) -> QuestionView | None:
         """An open question, or one that was closed not long ago (`closed` tells which)."""
         with self._changed:
             view = self._questions.get(name) or self._past.get(name)
-            return msgspec.structs.replace(view, answers=dict(view.answers)) if view else None
+            return _copy(view) if view else None
 
     def closed(self, question: str) -> str | None:
         """How a question was closed, or None while it is open or unknown."""
@@ -280,7 +309,9 @@ class Board:
                 reason=reason, cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,
-                every=self._every, compared=self._compared, agreed=self._agreed, paused_by=self._paused.by if self._paused else "",
+                every=self._every, compared=self._agreement.compared, agreed=self._agreement.agreed, kappa=self._agreement.kappa,
+                again=AgreementView(self._again.compared, self._again.agreed, self._again.kappa), paces=self._paces.views(),
+                paused_by=self._paused.by if self._paused else "",
                 paused_reason=self._paused.reason if self._paused else "", paused_at=self._paused.time if self._paused else 0.0,
             )
 
@@ -321,7 +352,11 @@ def _forget_oldest(kept: dict[str, Any]) -> None:
         kept.pop(next(iter(kept)))
 
 
+def _copy(view: QuestionView) -> QuestionView:
+    return msgspec.structs.replace(view, answers=dict(view.answers), said={seq: dict(said) for seq, said in view.said.items()})
+
+
 def _word(label: int | None, classes: tuple[str, ...]) -> str:
     if label is None:
-        return "no answer"
+        return NO_ANSWER
     return classes[label] if 0 <= label < len(classes) else "none of these"

@@ -19,7 +19,7 @@ from typing import ClassVar
 from agents.agent import Agent
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AdoptChange, AgentFailed, AnalyseWindow, AuditDrawn, ChangeAdopted, DRIFT, DrawAudit, DriftEnded,
-    EvidenceSaved, EvidenceUpdated, Finding, HoldEnded, IncidentClosed, IncidentOpened, LabelGiven, LogBegun, Message, NoteMade,
+    EvidenceSaved, EvidenceUpdated, Finding, HoldEnded, IncidentClosed, IncidentOpened, LabelAmended, LabelGiven, LogBegun, Message, NoteMade,
     Paused, PipelineLive, QuestionClosed, RecordsLabelled, RequestExpired, RequestFailed, Resumed, WindowAnalysed, WindowObserved,
 )
 from agents.inquiry import Inquiry
@@ -43,8 +43,8 @@ class Checker(Agent):
 
     name = "checker"
     handles: ClassVar[tuple[type[Message], ...]] = (
-        PipelineLive, ChangeAdopted, LogBegun, WindowObserved, RecordsLabelled, WindowAnalysed, LabelGiven, QuestionClosed, IncidentClosed,
-        AgentFailed, RequestFailed, RequestExpired, ActuatorFired, AuditDrawn, HoldEnded, Paused, Resumed,
+        PipelineLive, ChangeAdopted, LogBegun, WindowObserved, RecordsLabelled, WindowAnalysed, LabelGiven, LabelAmended, QuestionClosed,
+        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, ActuatorFired, AuditDrawn, HoldEnded, Paused, Resumed,
     )
 
     def __init__(
@@ -59,7 +59,8 @@ class Checker(Agent):
         self.numbering = Numbering()
         self.end: DriftEnd | None = None
         self.cursor = self.saved = self.weighed = self.incidents = self.muted_until = 0
-        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline, policy.checks.get("decay", {}).get("spot_checks", 0))
+        spot_checks = policy.checks.get("decay", {}).get("spot_checks", 0)
+        self.spot_audit = SpotAudit(deployment, self.say, policy.questions.deadline, spot_checks, policy.questions.repeat)
         self.brakes = brakes(("open", "ask", "adopt"), policy.actuators)
         self.told: Hold | None = None  # by which no incident is opened, on record already
         self._forget_incident()
@@ -89,7 +90,7 @@ class Checker(Agent):
                 self._adopted(message)
             case WindowAnalysed(incident=incident) if self.state == "analysing" and incident == self.incident:
                 return self._hear_analysis(message)
-            case LabelGiven(question=question) if self.inquiry is not None and question == self.inquiry.question and self.state in ASKING:
+            case LabelGiven() | LabelAmended() if self.inquiry is not None and message.question == self.inquiry.question and self.state in ASKING:
                 return self.inquiry.learn(message)
             case QuestionClosed(question=question) if self.inquiry is not None and question == self.inquiry.question and self.state in ASKING:
                 return self._settle(message, self.inquiry)

@@ -38,6 +38,7 @@ COMMANDS = {
     "story": Command("story [INCIDENT]", "everything that happened in an incident, by default the newest"),
     "questions": Command("questions", "open questions: why, which records, until when"),
     "label": Command("label [RECORD ANSWER]", "label images by keys; or give one answer: a class, skip, unsure, none of these, expected"),
+    "amend": Command("amend RECORD ANSWER", "put right what you have said of an image, as long as its question is open"),
     "ask": Command("ask", "the same as label"),
     "show": Command("show RECORD ...", "draw the images of records, side by side"),
     "approve": Command("approve", "apply the planner's choice"),
@@ -125,6 +126,16 @@ class Commands:
             raise CommandError(f"nobody asks about record {seq}; open are {' '.join(left)}")
         self._offer(question, answer, seq)
         return [f"{answer} for record {seq}: taken"]
+
+    def _amend(self, words: list[str], _json: bool) -> list[str]:
+        if len(words) < 2:
+            raise CommandError(_usage("amend"))
+        seq, answer = _number(words[0]), " ".join(words[1:])
+        question = next((one for one in self._visitor.questions() if one.kind == "labels" and seq in one.items), None)
+        if question is None:
+            raise CommandError(f"no open question is about record {seq}: an answer can be amended until its question closes, then it has been used")
+        self._offer(question, answer, seq, amend=True)
+        return [f"{answer} for record {seq}, in place of {question.answers.get(seq, 'what you said')}: taken"]
 
     def _ask(self, words: list[str], as_json: bool) -> list[str]:
         _none(words, "ask")
@@ -246,8 +257,8 @@ class Commands:
         self._offer(asked[0], option)
         return [f"{option} for {asked[0].question}: taken"]
 
-    def _offer(self, question: QuestionView, answer: str, seq: int = 0) -> None:
-        refused = self._visitor.answer(question.question, answer, self._name, seq)
+    def _offer(self, question: QuestionView, answer: str, seq: int = 0, *, amend: bool = False) -> None:
+        refused = self._visitor.answer(question.question, answer, self._name, seq, amend=amend)
         if refused:
             raise CommandError(f"refused: {refused}")
 

@@ -28,5 +28,8 @@ def completer(incidents: Iterable[str], questions: Iterable[QuestionView], secti
     words["label"] = {
         str(seq): dict.fromkeys((*one.classes, *WORD_KEYS.values(), "expected")) for one in asked for seq in one.items if seq not in one.answers
     }
+    words["amend"] = {
+        str(seq): dict.fromkeys((*one.classes, *WORD_KEYS.values())) for one in asked for seq in one.items if seq in one.answers
+    }
     words["show"] = {str(seq): None for one in asked for seq in one.items}
     return NestedCompleter.from_nested_dict(words)

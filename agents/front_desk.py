@@ -45,7 +45,10 @@ class FrontDesk:
             case "story":
                 return reception.story(str(payload.get("incident", "")))
             case "answer":
-                return reception.answer(str(payload["question"]), str(payload["answer"]), str(payload["by"]), int(payload.get("seq", 0)))
+                return reception.answer(
+                    str(payload["question"]), str(payload["answer"]), str(payload["by"]), int(payload.get("seq", 0)),
+                    source=str(payload.get("channel", "console")), amend=bool(payload.get("amend", False)), seconds=payload.get("seconds"),
+                )
             case "neighbours":
                 return self._neighbours(int(payload["seq"]))
             case "rules":

@@ -12,11 +12,12 @@ from typing import ClassVar
 import msgspec
 
 from agents.agent import Agent
+from agents.agreement import repeated
 from agents.audit import PairedAudit, audit_of
 from agents.messages import (
-    ActuatorFired, ActuatorHeld, AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message,
-    Paused, PipelineLive, PrepareRemedy, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared, RemedyVerified, RequestExpired,
-    RequestFailed, Resumed,
+    ActuatorFired, ActuatorHeld, AskLabels, CloseQuestion, CompareRemedies, HarmAssessed, HoldEnded, IncidentClosed, LabelAmended, LabelGiven,
+    LogBegun, Message, Paused, PipelineLive, PrepareRemedy, QuestionClosed, RemediesCompared, RemediesMeasured, Remedy, RemedyPrepared,
+    RemedyVerified, RequestExpired, RequestFailed, Resumed,
 )
 from agents.policy import Policy
 from agents.remedies import sort_out
@@ -33,8 +34,8 @@ class Improver(Agent):
 
     name = "improver"
     handles: ClassVar[tuple[type[Message], ...]] = (
-        PipelineLive, HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, QuestionClosed, RemedyVerified, IncidentClosed, RequestFailed,
-        RequestExpired, LogBegun, ActuatorFired, HoldEnded, Paused, Resumed,
+        PipelineLive, HarmAssessed, RemedyPrepared, RemediesCompared, LabelGiven, LabelAmended, QuestionClosed, RemedyVerified, IncidentClosed,
+        RequestFailed, RequestExpired, LogBegun, ActuatorFired, HoldEnded, Paused, Resumed,
     )
 
     def __init__(self, deployment: str, policy: Policy, impossible: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -83,7 +84,7 @@ class Improver(Agent):
                 self.failed |= {remedy.remedy: _reason(message) for remedy in self.prepared.values()}
                 self.prepared.clear()
                 return self._measured(message)
-            case LabelGiven(question=question) if question == self.question:
+            case (LabelGiven(question=question) | LabelAmended(question=question)) if question == self.question:
                 return self._learn(message)
             case QuestionClosed(question=question, outcome="expected") if question == self.question:
                 return self._expected(message)
@@ -163,14 +164,15 @@ class Improver(Agent):
             self.say(
                 AskLabels, compared, question=self.question, items=compared.to_label, purpose="audit", text=text,
                 classes=compared.classes, deadline=self.policy.questions.deadline,
+                repeats=repeated(self.question, compared.to_label, self.policy.questions.repeat),
             )
         ]
 
-    def _learn(self, given: LabelGiven) -> list[Message]:
+    def _learn(self, given: LabelGiven | LabelAmended) -> list[Message]:
         audit, compared = self.audit, self.compared
         assert audit is not None
         assert compared is not None
-        audit.update(given.label)
+        (audit.amend if isinstance(given, LabelAmended) else audit.update)(given.label)
         certain = [name for name in self.prepared if audit.gain_interval(name)[0] > 0]
         alike = compared.share.get("remedies differ", 0.0) < NEGLIGIBLE
         if audit.settled_winner() or (certain and alike and audit.is_rest_seen()):

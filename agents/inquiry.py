@@ -13,8 +13,12 @@ drift as any other.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from agents.agreement import repeated
 from agents.judge import Judge, asked
-from agents.messages import AskLabels, CloseQuestion, Finding, HarmAssessed, Label, LabelGiven, Message, NoteMade, QuestionClosed, WindowAnalysed
+from agents.messages import (
+    AskLabels, CloseQuestion, Finding, HarmAssessed, Label, LabelAmended, LabelGiven, Message, NoteMade, QuestionClosed, WindowAnalysed,
+)
+from agents.pace import worth_asking
 from agents.panel import remedies_for
 from agents.policy import Policy
 
@@ -47,6 +51,7 @@ class Inquiry:
         self.seen: list[Label] = []
         self.audit: list[Label] = []
         self.teaching: list[Label] = []
+        self.seconds: list[float] = []  # that a label took
         self.harm: HarmAssessed | None = None
 
     @property
@@ -65,16 +70,19 @@ class Inquiry:
         likeness = self.analysis.likeness
         return self._teach(cause, worth=bool(found.slice) or not (likeness is not None and likeness.sure))
 
-    def learn(self, given: LabelGiven) -> list[Message]:
-        """Take one label of the open question."""
+    def learn(self, given: LabelGiven | LabelAmended) -> list[Message]:
+        """Take one label of the open question, or put one right."""
+        labels = {"confirming": self.seen, "teaching": self.teaching}.get(self.state, self.audit)
+        if isinstance(given, LabelGiven):
+            labels.append(given.label)
+            self.seconds.append(given.seconds)
+        else:
+            labels[:] = [given.label if label.seq == given.label.seq else label for label in labels]
         if self.state == "confirming":
-            self.seen.append(given.label)
             settled = _is_unknown(self.seen, self.policy.harm.unknown_share, of=len(self.analysis.unlike))
             return [self._say(CloseQuestion, given, question=self.question, reason="a new class: settled")] if settled else []
         if self.state == "teaching":
-            self.teaching.append(given.label)
             return []
-        self.audit.append(given.label)
         if self._judge().surely_hurts:
             return [self._say(CloseQuestion, given, question=self.question, reason="it hurts: settled")]
         return []
@@ -131,7 +139,7 @@ class Inquiry:
         predicted = {seq: self.analysis.predicted[seq] for seq in items if seq in self.analysis.predicted}
         ask: Message = self._say(
             AskLabels, cause, key=name, question=self.question, items=items, purpose=purpose, text=text, classes=self.analysis.classes,
-            predicted=predicted, deadline=self.policy.questions.deadline,
+            predicted=predicted, repeats=repeated(self.question, items, self.policy.questions.repeat), deadline=self.policy.questions.deadline,
         )
         return ask
 
@@ -139,13 +147,15 @@ class Inquiry:
         """Ask for labels to learn from; on a mere suspicion remedies are tried without."""
         harm = self.harm
         assert harm is not None
-        if not self.analysis.teaching or not worth:
+        of_use = self.analysis.teaching if worth else ()
+        items = of_use[: worth_asking(len(of_use), self.seconds, self.policy.labels.second_price)]
+        if not items:
             self.state = "handed over"
             return [harm]
         self.state = "teaching"
         of = f" of {harm.slice}" if harm.slice else ""
-        text = f"It hurts: {harm.reason}. These typical images{of} teach a remedy most."
-        return [self._ask(cause, "teaching", self.analysis.teaching, text)]
+        fewer = f" Labels are slow here, so {len(items)} are asked for, not {len(of_use)}." if len(items) < len(of_use) else ""
+        return [self._ask(cause, "teaching", items, f"It hurts: {harm.reason}. These typical images{of} teach a remedy most.{fewer}")]
 
     def _judge(self) -> Judge:
         return Judge(self.analysis, self.audit, self.policy.harm.tolerance)

@@ -1,19 +1,19 @@
 """Answering by keys, without a terminal: a key goes in, offers to the desk come out, and `state` and `note` say what to show.
 
     asking -- class, s, u, n --> asking ... -- the last one --> done
-       |  <-- b --                                              ^
+       |  <-- b --  (further back: what is answered then amends)  ^
        +-- e --> confirming -- y ------------------------------+
        +-- q --> left (the question stays open)                 |
        +-- closed by the desk: settled, expired, expected ------+
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from agents.board import QuestionView
+from agents.board import NO_ANSWER, QuestionView
 from agents.messages import ANSWERS
 
 SKIP, UNSURE, NONE_OF_THESE, EXPECTED = ANSWERS
@@ -32,10 +32,11 @@ State = Literal["asking", "confirming", "done", "left"]
 
 
 class Offer(NamedTuple):
-    """What goes to the desk: a class name, a word of `ANSWERS` or an option; `seq` is 0 for a choice."""
+    """What goes to the desk: a class name, a word of `ANSWERS` or an option; `seq` is 0 for a choice. `amend`: in place of one's answer before."""
 
     seq: int
     answer: str
+    amend: bool = False
 
 
 def class_keys(classes: Sequence[str]) -> dict[str, str]:
@@ -70,9 +71,13 @@ def option_keys(options: Sequence[str]) -> dict[str, str]:
 class LabellingSession:
     """One person's way through a label question.
 
-    The newest answer is *held*: it goes to the desk only when the next image is answered, or when nothing follows. The desk never gives an
-    answer back, so holding it is what makes `b` (back) possible. What is held when somebody else answers the same image still goes out, to be
-    compared; what is held when the desk closes the question is not needed any more.
+    The newest answer is *held*: it goes to the desk only when the next image is answered, or when nothing follows, so that `b` (back) takes
+    it back without a trace. Further back, `b` shows what was handed in before, and another answer to it *amends* it, which is on record. What is
+    held when somebody else answers the same image still goes out, to be compared; what is held when the desk closes the question is not needed
+    any more.
+
+    Some images are to be named twice (`QuestionView.repeats`): those that somebody else has named come first, own ones come again before the last.
+    Without a name, `by`, none are.
 
     Attributes
     ----------
@@ -84,8 +89,8 @@ class LabellingSession:
     taken_away : whether the question was closed while an image was shown, so that a key may still be on its way to it.
     """
 
-    def __init__(self, question: QuestionView) -> None:
-        self.question = question
+    def __init__(self, question: QuestionView, by: str = "") -> None:
+        self.question, self.by = question, by
         self.keys = class_keys(question.classes)
         self.state: State = "asking"
         self.note = ""
@@ -93,12 +98,28 @@ class LabellingSession:
         self.sent = 0
         self.held: Offer | None = None
         self._gone = set(question.answers)  # has an answer, here or on another console
+        self._own: dict[int, str] = {}  # what this person has handed in, in order
+        self._amended: int | None = None  # the image that is shown again, to be amended
+        self._said, self._compared = question.said, set[int]()  # by others and by this person; named here a second time
+        self._twice: int | None = None  # the image that is shown to be named a second time
+        self._advance()
 
     @property
     def item(self) -> int | None:
         """Sequence number of the image to show, if one is left."""
+        if self._amended is not None:
+            return self._amended
+        return self._twice if self._twice is not None else next(iter(self._open), None)
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether `b` leads anywhere."""
+        return self.held is not None or bool(self._before())
+
+    @property
+    def _open(self) -> list[int]:
         behind = {*self._gone, self.held.seq} if self.held else self._gone
-        return next((seq for seq in self.question.items if seq not in behind), None)
+        return [seq for seq in self.question.items if seq not in behind]
 
     @property
     def place(self) -> tuple[int, int]:
@@ -160,6 +181,7 @@ class LabellingSession:
     def refused(self, offer: Offer, reason: str) -> None:
         """The desk did not take an offer."""
         self.sent -= 1
+        self._own.pop(offer.seq, None)
         self.note = f"refused: {reason}"
         if self.state == "done" and offer.answer == EXPECTED:
             self.state = "asking"
@@ -168,6 +190,9 @@ class LabellingSession:
         """The question as the desk sees it now: others may have answered some of it."""
         before, overtaken = self.item, set(question.answers) - self._gone
         self._gone |= overtaken
+        self._said = question.said
+        if self._twice is not None and len(self._said.get(self._twice, {})) > 1:
+            self._twice = None  # somebody else has named it, too
         if self.held and self.held.seq in overtaken:
             said = self.held.answer
             if said in (SKIP, UNSURE):
@@ -180,14 +205,19 @@ class LabellingSession:
 
     def close(self, outcome: str) -> None:
         """The desk takes no more answers."""
-        self.held = None
+        self.held = self._amended = None
         if self.state != "left":
             self.taken_away = self.state in ("asking", "confirming")
             self.state, self.note = "done", ENDINGS.get(outcome, f"closed: {outcome}")
 
     def _answer(self, offer: Offer) -> list[Offer]:
+        if self._amended is not None:
+            return self._amend(offer)
         before = self._release()
+        if self._twice is not None:
+            return [*before, *self._compare(offer)]
         self.held = offer
+        self._advance()
         if self.item is None:
             self.state, self.note = "done", ENDINGS["answered"]
             return [*before, *self._release()]
@@ -199,14 +229,55 @@ class LabellingSession:
             return []
         offer, self.held = self.held, None
         self._gone.add(offer.seq)
+        self._own[offer.seq] = offer.answer
         self.sent += 1
         return [offer]
 
+    def _amend(self, offer: Offer) -> list[Offer]:
+        self._amended = None
+        if self._own[offer.seq] == offer.answer:
+            self.note = f"{offer.answer} stays"
+            return []
+        self._own[offer.seq] = offer.answer
+        self.sent += 1
+        return [offer._replace(amend=True)]
+
+    def _compare(self, offer: Offer) -> list[Offer]:
+        """Name an image a second time; who cannot tell what it is says nothing that could be compared."""
+        self._compared.add(offer.seq)
+        self._advance()
+        if offer.answer in (SKIP, UNSURE):
+            return []
+        self.sent += 1
+        return [offer]
+
+    def _advance(self) -> None:
+        """Choose an image that is to be named a second time next, if one is due: others' at once, own ones before the last image."""
+        due = (seq for seq in self.question.repeats if seq not in self._compared and self._is_due(seq, self._said.get(seq, {})))
+        self._twice = next(due, None) if self.by and self._open else None
+
+    def _is_due(self, seq: int, said: Mapping[str, str]) -> bool:
+        if len(said) != 1:
+            return False
+        [(who, answer)] = said.items()
+        named = answer not in (SKIP, UNSURE, NO_ANSWER) and (self.held is None or self.held.seq != seq)
+        return named and (who != self.by or len(self._open) == 1)
+
+    def _before(self) -> list[int]:
+        """What can be amended further back, the newest last."""
+        own = list(self._own)
+        return own[: own.index(self._amended)] if self._amended in self._own else own
+
     def _back(self) -> None:
-        if self.held is None:
-            self.note = "nothing to take back: earlier answers have been handed in"
-        else:
+        if self.held is not None:
             self.note, self.held = f"taken back: {self.held.answer}", None
+        elif before := self._before():
+            self._amended = before[-1]
+            self.note = f"you said {self._own[self._amended]} of this one; another answer amends it, the same one leaves it"
+        elif self._amended is not None:
+            self.note = f"that was your first one: you said {self._own[self._amended]}"
+        else:
+            self.note = "nothing to take back: you have handed in no answer yet"
 
     def _confirm(self, item: int, key: str) -> list[Offer]:
         if key.lower() != "y":

@@ -126,7 +126,8 @@ class Ledger:
 
     def unanswered(self, kinds: Iterable[type[Message]]) -> list[Request]:
         """Requests of these types to which no message answers."""
-        requests = self.messages(*kinds)
+        wanted = list(kinds)
+        requests = self.messages(*wanted) if wanted else []
         with self._lock, self._engine.connect() as connection:
             causes = {row.cause for row in connection.execute(sa.select(_log.c.cause).where(_log.c.agent == "").distinct())}
         return [request for request in requests if isinstance(request, Request) and request.id not in causes]

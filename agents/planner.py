@@ -14,13 +14,14 @@ once go: what a person wants, and the undoing of what surely harms.
 from typing import ClassVar, NamedTuple
 
 from agents.agent import Agent
+from agents.agreement import repeated
 from agents.audit import audit_of
 from agents.improver import NOTHING
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AgentFailed, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, CompareRemedies, DeployPipeline,
-    DriftEnded, HoldEnded, IncidentClosed, LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed, RemediesCompared,
-    RemediesMeasured, Remedy, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, SensorRead, ShadowPipeline, UndoAsked,
-    WorkflowRan,
+    DriftEnded, HoldEnded, IncidentClosed, LabelAmended, LabelGiven, LogBegun, Message, Paused, PipelineLive, PipelineShadowed, QuestionClosed,
+    RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, Resumed, SensorRead, ShadowPipeline,
+    UndoAsked, WorkflowRan,
 )
 from agents.policy import Policy
 from agents.rating import NEW_WEIGHTS, Rating
@@ -47,8 +48,8 @@ class Planner(Agent):
 
     name = "planner"
     handles: ClassVar[tuple[type[Message], ...]] = (
-        PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, QuestionClosed, DriftEnded, UndoAsked,
-        IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed, WorkflowRan,
+        PipelineLive, RemediesMeasured, ChoiceMade, PipelineShadowed, RemediesCompared, LabelGiven, LabelAmended, QuestionClosed, DriftEnded,
+        UndoAsked, IncidentClosed, AgentFailed, RequestFailed, RequestExpired, LogBegun, SensorRead, HoldEnded, Paused, Resumed, WorkflowRan,
     )
 
     def __init__(self, deployment: str, policy: Policy) -> None:
@@ -102,7 +103,7 @@ class Planner(Agent):
                 return self._shadowed(message)
             case RemediesCompared() if self.state == "comparing" and message.cause == self.request:
                 return self._ask(message)
-            case LabelGiven(question=question) if question == self.question and self.state == "auditing" and self.trial is not None:
+            case LabelGiven() | LabelAmended() if message.question == self.question and self.state == "auditing" and self.trial is not None:
                 return self._learn(message, self.trial)
             case QuestionClosed(question=question) if question == self.question and self.state == "auditing" and self.trial is not None:
                 return self._verdict(message, self.trial)
@@ -292,11 +293,12 @@ class Planner(Agent):
             self.say(
                 AskLabels, compared, question=self.question, items=compared.to_label, purpose="audit", text=text,
                 classes=compared.classes, deadline=self.policy.questions.deadline,
+                repeats=repeated(self.question, compared.to_label, self.policy.questions.repeat),
             )
         ]
 
-    def _learn(self, given: LabelGiven, trial: Trial) -> list[Message]:
-        trial.update(given.label)
+    def _learn(self, given: LabelGiven | LabelAmended, trial: Trial) -> list[Message]:
+        (trial.amend if isinstance(given, LabelAmended) else trial.update)(given.label)
         return [self.say(CloseQuestion, given, question=self.question, reason="verification is settled")] if trial.is_settled() else []
 
     def _verdict(self, cause: Message, trial: Trial) -> list[Message]:

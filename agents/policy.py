@@ -6,7 +6,7 @@ A policy is a TOML file; every key has a default, so a file holds only what diff
 10
 >>> from_toml('[labels]\nteachin = 10\n', "mine.toml")
 Traceback (most recent call last):
-agents.policy.PolicyError: mine.toml: [labels] has no key 'teachin'; did you mean 'teaching'? Allowed: harm, teaching, choose, verify
+agents.policy.PolicyError: mine.toml: [labels] has no key 'teachin'; did you mean 'teaching'? Allowed: harm, teaching, choose, verify, second_price
 """
 
 import difflib
@@ -52,13 +52,15 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At most how many labels a person is asked for, per incident, and what for. Audit labels are harm + choose + verify.
 
-    What an audit leaves over, because it was settled early, the next one may use.
+    What an audit leaves over, because it was settled early, the next one may use. `second_price`: accuracy that a second of a person's time
+    is worth; where labels turn out to be slow, fewer are asked for to learn from (`agents.pace`).
     """
 
     harm: int = 6
     teaching: int = 20
     choose: int = 14
     verify: int = 10
+    second_price: float = 0.0
 
 
 class Harm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,9 +101,18 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Questions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long a person has to label, in seconds."""
+    """How long a person has to label, in seconds, and what is done to be answered.
+
+    `people` are reminded after `remind_after` seconds, and `escalate_to` are asked besides after `escalate_after`; 0 is never. Names only tell
+    for whom a question is: anybody may answer it. `repeat`: share of the items that are shown a second time, to measure how well people agree.
+    """
 
     deadline: float = 900.0
+    remind_after: float = 0.0
+    escalate_after: float = 0.0
+    people: tuple[str, ...] = ()
+    escalate_to: tuple[str, ...] = ()
+    repeat: float = 0.0
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,12 +160,13 @@ BOUNDS: Mapping[str, Mapping[str, Bounds]] = {
     },
     "labels": {
         "harm": NONE_OR_MORE, "teaching": NONE_OR_MORE, "choose": NONE_OR_MORE, "verify": (1, math.inf, ": a remedy that nobody checks is not kept"),
+        "second_price": NONE_OR_MORE,
     },
     "harm": {"tolerance": SHARE, "unknown_share": SHARE},
     "remedies": {"deadline": SECONDS, "compare_records": SOME},
     "choice": {"max_clean_loss": SHARE, "latency_price": NONE_OR_MORE, "max_latency_added": SECONDS, "new_weights_price": NONE_OR_MORE},
     "approval": {"deadline": SECONDS},
-    "questions": {"deadline": SECONDS},
+    "questions": {"deadline": SECONDS, "remind_after": SECONDS, "escalate_after": SECONDS, "repeat": SHARE},
     "verification": {"records": SOME, "deadline": SECONDS},
 }  # fmt: skip
 
@@ -245,8 +257,20 @@ def _check_values(policy: Policy, name: str) -> None:
         level = getattr(policy, section).level
         if not 0.5 < level < 1:
             raise PolicyError(f"{name}: [{section}] level = {level}; expected a number between 0.5 and 1, such as 0.8")
+    _check_questions(policy.questions, name)
     _check_remedies(policy.remedies.prepare, name)
     _check_checks(policy.checks, name)
+
+
+def _check_questions(rules: Questions, name: str) -> None:
+    """Whoever is to be reminded or asked besides can be, while the question is open."""
+    for key in ("remind_after", "escalate_after"):
+        if (after := getattr(rules, key)) >= rules.deadline > 0:
+            raise PolicyError(f"{name}: [questions] {key} = {after}; expected less than `deadline`, which is {rules.deadline}, or 0 for never")
+    if bool(rules.escalate_after) != bool(rules.escalate_to):
+        missing, given = ("escalate_to", "escalate_after") if rules.escalate_after else ("escalate_after", "escalate_to")
+        example = 'escalate_to = ["chief"]' if missing == "escalate_to" else "escalate_after = 600"
+        raise PolicyError(f"{name}: [questions] {given} is set and {missing} is not; write {example} beside it")
 
 
 def _check_remedies(prepare: tuple[str, ...], name: str) -> None:

@@ -121,10 +121,18 @@ class Reception:
         made = ((name, remedy, self.gallery.filtered(name, image)) for name, remedy in names.items() if name)
         return tuple(Filtered(name, remedy, name == live, one) for name, remedy, one in made if one is not None)
 
-    def offer(self, question: str, answer: str, by: str, seq: int = 0, *, source: str = "console", reason: str = "") -> str:
-        """Hand an answer to the desk without waiting; returns the id under which `outcome` tells what came of it."""
+    def offer(
+        self, question: str, answer: str, by: str, seq: int = 0, *, source: str = "console", reason: str = "", amend: bool = False,
+        seconds: float | None = None,
+    ) -> str:
+        """Hand an answer to the desk without waiting; returns the id under which `outcome` tells what came of it.
+
+        `source` is the channel it came by. `amend`: in place of what the same person has said before. `seconds` that the answer took; 0 where
+        nobody can know; None lets the desk measure from the same person's answer before.
+        """
         offered = AnswerOffered(
-            id=uuid4().hex, source=source, question=question, seq=seq, answer=answer, by=by, reason=reason, time=time.time(),
+            id=uuid4().hex, source=source, question=question, seq=seq, answer=answer, by=by, reason=reason, amend=amend, seconds=seconds,
+            time=time.time(),
         )
         self._post(offered)
         return offered.id
@@ -133,9 +141,13 @@ class Reception:
         """Why an answer was refused, "" if it was taken, None while nobody has dealt with it."""
         return self.board.outcome_of(offered, timeout)
 
-    def answer(self, question: str, answer: str, by: str, seq: int = 0, *, source: str = "console", reason: str = "") -> str:
+    def answer(
+        self, question: str, answer: str, by: str, seq: int = 0, *, source: str = "console", reason: str = "", amend: bool = False,
+        seconds: float | None = None,
+    ) -> str:
         """Offer an answer and wait; returns why it was refused, or nothing. Raises `ReceptionError` when nothing comes of it."""
-        refused = self.outcome(self.offer(question, answer, by, seq, source=source, reason=reason), ANSWER_SECONDS)
+        offered = self.offer(question, answer, by, seq, source=source, reason=reason, amend=amend, seconds=seconds)
+        refused = self.outcome(offered, ANSWER_SECONDS)
         if refused is None:
             raise ReceptionError(f"the desk has not taken the answer within {ANSWER_SECONDS:.0f} s; it may still do so")
         return refused

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agents.agreement import share_interval
 from agents.board import QuestionView
 from agents.labelling import ChoiceSession, KeySession, LabellingSession
 from agents.pictures import Drawing, Named, picture, row_table
@@ -25,7 +26,6 @@ SIDE = 14  # columns for the clean images beside it, and rows of one of them wit
 SIDE_ROWS = 8
 FRAME = 4  # rows for the title and the note
 GIST = 3  # rows of the question's text in a panel, at least
-Z = 1.96  # standard deviations of a 95 % interval
 OTHERS = ("s skip · u unsure · n none of these", "b back · e the change is expected", "q leave · ? help")
 HELP = (
     "The answer to one image is handed in when you answer the next, so b can take it back. A label measures: say what you see, and u "
@@ -58,7 +58,9 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         f"incidents    {', '.join(unsettled) + ' open' if unsettled else 'none open'}, {closed}",
         f"questions    {', '.join(status['questions']) or 'none open'}",
         *([f"remedies     {paused(status)}"] if status["paused_by"] else []),
-        *([f"people       {agreement(status['compared'], status['agreed'])}"] if status["compared"] else []),
+        *([f"people       {agreement(status['compared'], status['agreed'], status['kappa'])}"] if status["compared"] else []),
+        *([f"asked again  the same of {status['again']['agreed']} of {status['again']['compared']} images"] if status["again"]["compared"] else []),
+        *[f"pace         {pace_line(pace)}" for pace in status["paces"]],
     ]
 
 
@@ -68,16 +70,23 @@ def paused(status: Mapping[str, Any]) -> str:
     return f"PAUSED by {status['paused_by']} since {clock(status['paused_at'])}{why}; nothing new is prepared, deployed or asked until `resume`"
 
 
-def agreement(compared: int, agreed: int) -> str:
+def agreement(compared: int, agreed: int, kappa: float | None = None) -> str:
     """How well two people agree who named the same images, with Wilson's 95 % interval for the share.
 
-    >>> agreement(compared=10, agreed=9)
-    'two of them agree on 9 of 10 images (0.60 to 0.98)'
+    >>> agreement(compared=10, agreed=9, kappa=0.88)
+    'two of them agree on 9 of 10 images (0.60 to 0.98), kappa 0.88'
     """
-    share, spread = agreed / compared, Z * Z / compared
-    middle, half = share + spread / 2, (spread * (share * (1 - share) + spread / 4)) ** 0.5
-    low, high = max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
-    return f"two of them agree on {agreed} of {compared} images ({low:.2f} to {high:.2f})"
+    low, high = share_interval(agreed, compared)
+    return f"two of them agree on {agreed} of {compared} images ({low:.2f} to {high:.2f})" + ("" if kappa is None else f", kappa {kappa:.2f}")
+
+
+def pace_line(pace: Mapping[str, Any]) -> str:
+    """How long one person takes for a label.
+
+    >>> pace_line({"by": "ana", "channel": "web", "labels": 12, "seconds": 3.04})
+    'ana takes 3.0 s a label (web, median of 12)'
+    """
+    return f"{pace['by']} takes {pace['seconds']:.1f} s a label ({pace['channel']}, median of {pace['labels']})"
 
 
 def incident_lines(incidents: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -109,15 +118,19 @@ def question_lines(questions: Sequence[QuestionView]) -> list[str]:
     for view in questions:
         if view.kind == "choice":
             options = ", ".join(view.options)
-            lines += [f"{view.question}: choose {options} (by {clock(view.deadline)}, else {view.default})", f"  {view.text}"]
+            lines += [f"{view.question}: choose {options} (by {clock(view.deadline)}, else {view.default}){_waits(view)}", f"  {view.text}"]
             continue
         left = [str(seq) for seq in view.items if seq not in view.answers]
         lines += [
-            f"{view.question}: {len(left)} of {len(view.items)} labels missing, {purpose(view)} (by {clock(view.deadline)})",
+            f"{view.question}: {len(left)} of {len(view.items)} labels missing, {purpose(view)} (by {clock(view.deadline)}){_waits(view)}",
             f"  {view.text}",
             f"  classes {', '.join(view.classes)}", f"  records {' '.join(left)}",
         ]
     return lines or ["no open question"]
+
+
+def _waits(view: QuestionView) -> str:
+    return f"; reminded at {clock(view.reminded)}" + (f", waits for {', '.join(view.waits_for)}" if view.waits_for else "") if view.reminded else ""
 
 
 def purpose(question: QuestionView) -> str:

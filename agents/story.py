@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 from agents.messages import (
     ActuatorFired, ActuatorHeld, AgentFailed, AnswerOffered, AnswerRefused, AskChoice, AskLabels, AuditMeasured, ChangeAdopted, ChoiceMade,
-    CompareRemedies, DeployPipeline, DriftEnded, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, JoinLabels, LabelGiven, LogBegun, Message,
-    MessageRefused, NoteMade, Paused, PipelineLive, PipelineShadowed, PolicySet, PrepareRemedy, QuestionClosed, RecordsLabelled, RecordsLost,
-    RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired, RequestFailed, Resumed, RuleSwitched,
-    RunWorkflow, SecondOpinion, UndoAsked, WindowAnalysed, WorkflowRan,
+    CompareRemedies, DeployPipeline, DriftEnded, HarmAssessed, HoldEnded, IncidentClosed, IncidentOpened, JoinLabels, LabelAmended, LabelGiven,
+    LogBegun, Message, MessageRefused, NoteMade, Paused, PipelineLive, PipelineShadowed, PolicySet, PrepareRemedy, QuestionClosed, QuestionEscalated,
+    QuestionReminded, RecordsLabelled, RecordsLost, RemediesCompared, RemediesMeasured, RemedyChosen, RemedyPrepared, RemedyVerified, RequestExpired,
+    RequestFailed, Resumed, RuleSwitched, RunWorkflow, SecondOpinion, UndoAsked, WindowAnalysed, WorkflowRan,
 )
 
 
-def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
+def line(message: Message) -> str:  # noqa: C901, PLR0915 - one case a type, nothing else
     """One sentence about a message, or nothing about those that only keep the machinery going.
 
     >>> line(IncidentClosed(id="a", source="planner", incident="digits-1", outcome="verified", reason="it helped"))
@@ -58,8 +58,16 @@ def line(message: Message) -> str:  # noqa: C901 - one case a type, nothing else
         case LabelGiven():
             return f"label of record {message.label.seq} taken from {message.label.by}"
         case SecondOpinion(first=first, second=second):
+            if first.by == second.by:
+                return f"{first.by} said {'the same' if message.agrees else 'something else'} of record {first.seq} when asked again"
             verdict, end = ("agree", "") if message.agrees else ("disagree", f": the answer of {first.by} holds")
             return f"{second.by} and {first.by} {verdict} on record {first.seq}{end}"
+        case LabelAmended():
+            return f"{message.label.by} has amended the answer about record {message.label.seq}"
+        case QuestionReminded():
+            return f"question {message.question} still waits for {_awaited(message.missing)}" + _of(message.people)
+        case QuestionEscalated():
+            return f"question {message.question} is now put to {', '.join(message.people)}, too: it waits for {_awaited(message.missing)}"
         case ChoiceMade():
             return f"{message.by} chose {message.option}" + (f": {message.reason}" if message.reason else "")
         case QuestionClosed():
@@ -140,6 +148,14 @@ def _until(held: ActuatorHeld) -> str:
     ends = [f"{datetime.fromtimestamp(held.until, UTC):%Y-%m-%d %H:%M:%S} UTC"] if held.until else []
     ends += [f"record {held.until_record}"] if held.until_record else []
     return f" until {' and '.join(ends)}" if ends else ""
+
+
+def _awaited(missing: int) -> str:
+    return f"{missing} answer{'' if missing == 1 else 's'}"
+
+
+def _of(people: tuple[str, ...]) -> str:
+    return f" of {', '.join(people)}" if people else ""
 
 
 INDENT = " " * 13  # of the planner's table within a story; no other line of a story begins so

@@ -19,7 +19,8 @@ from agents.agent import Agent, M
 from agents.hosts.host import AgentError, Host
 from agents.ledger import Ledger
 from agents.messages import (
-    HEARTBEAT, AgentFailed, AskChoice, AskLabels, Message, MessageRefused, QuestionClosed, Request, RequestExpired, RequestFailed, Tick, derived_id,
+    HEARTBEAT, AgentFailed, AskChoice, AskLabels, KeepTime, Message, MessageRefused, QuestionClosed, Request, RequestExpired, RequestFailed, Tick,
+    TimeCame, derived_id,
 )
 from agents.roll import Roll, Seat
 
@@ -66,8 +67,8 @@ class Switchboard:
         """Start the agents as the ledger left them, and take up what was left undone."""
         self._host.start(self._ledger.history)
         closed = {one.question for one in self._ledger.messages(QuestionClosed) if isinstance(one, QuestionClosed)}
-        for question in self._ledger.messages(AskLabels, AskChoice):
-            if isinstance(question, AskLabels | AskChoice) and question.question not in closed:
+        for question in self._ledger.messages(AskLabels, AskChoice, KeepTime):  # a time that came before comes under the same id: no news
+            if isinstance(question, AskLabels | AskChoice | KeepTime) and question.question not in closed:
                 self._await(question)
         unanswered = self._ledger.unanswered(self._doors)  # before anybody is told more: what is asked from here on is asked as ever
         for message, missing in self._ledger.undelivered(self.recipients):
@@ -105,7 +106,9 @@ class Switchboard:
         while self._deadlines and self._deadlines[0][0] <= self._clock():
             _, identity = heapq.heappop(self._deadlines)
             request = self._waiting.pop(identity, None)
-            if request is not None:
+            if isinstance(request, KeepTime):
+                self._inbox.put(_answer(TimeCame, request, question=request.question, then=request.then))
+            elif request is not None:
                 self._inbox.put(_answer(RequestExpired, request, request=type(request).__name__))
 
     def run_until_idle(self) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from agents.agent import Agent
 from agents.checker import Checker
+from agents.desk import Desk
 from agents.improver import Improver
 from agents.messages import KINDS, Message, Request
 from agents.planner import Planner
@@ -137,6 +138,7 @@ def factories(
         Checker: partial(Checker, deployment, policy, partial(load_monitor, policy.detection), partial(load_checks, policy.checks)),
         Improver: partial(Improver, deployment, policy, impossible or {}),
         Planner: partial(Planner, deployment, policy),
+        Desk: partial(Desk, deployment, policy.questions),
     }
     return {name: special.get(agent, partial(agent, deployment)) for name, agent in (team or Wiring(built_in()).team).items()}
 

@@ -24,7 +24,7 @@ from agents.gate import confirmation, gate
 from agents.graphics import Graphics, shown
 from agents.keyboard import LEAVE, key_app
 from agents.labelling import ENDINGS, ChoiceSession, KeySession, LabellingSession, Offer
-from agents.messages import AnswerOffered, Label, LabelGiven, QuestionClosed
+from agents.messages import AnswerOffered, Label, LabelAmended, LabelGiven, QuestionClosed
 from agents.pictures import Named, drawing_for
 from agents.screens import choice_screen, choice_text, label_screen, moment, story_lines, summary
 from agents.story import line
@@ -298,7 +298,7 @@ class Terminal:
             left = [seq for seq in question.items if seq not in question.answers]
             await self._show(Text(f"question {question.question}: {len(left)} images to label; q leaves them for later", "bold"))
             images = await asyncio.to_thread(self._visitor.images, left)
-            session = labels = LabellingSession(question)
+            session = labels = LabellingSession(question, self._name)
             viewing = Viewing(labels, images, self._visitor, self._graphics)
             drawing, features = drawing_for(self._console), self._visitor.features
 
@@ -359,11 +359,12 @@ class Terminal:
 
     async def _offer(self, session: KeySession, offer: Offer) -> None:
         question = session.question.question
-        said = AnswerOffered(id="", question=question, answer=offer.answer, by=self._name, seq=offer.seq)
-        given = LabelGiven(id="", question=question, label=Label(offer.seq, None, self._name))
-        self._own |= {line(said), line(given)}
+        said = AnswerOffered(id="", question=question, answer=offer.answer, by=self._name, seq=offer.seq, amend=offer.amend)
+        label = Label(offer.seq, None, self._name)
+        became = (LabelGiven(id="", question=question, label=label), LabelAmended(id="", question=question, label=label, before=label))
+        self._own |= {line(said), *(line(one) for one in became)}
         try:
-            refused = await asyncio.to_thread(self._visitor.answer, question, offer.answer, self._name, offer.seq)
+            refused = await asyncio.to_thread(self._visitor.answer, question, offer.answer, self._name, offer.seq, amend=offer.amend)
         except RemoteError as error:
             refused = str(error)
         if refused:

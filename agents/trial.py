@@ -51,6 +51,10 @@ class Trial:
         """Take one label."""
         self.audit.update(label)
 
+    def amend(self, label: Label) -> None:
+        """Put one label right."""
+        self.audit.amend(label)
+
     def is_settled(self) -> bool:
         """Whether no further label is needed: it helps, where it should and without harm beside that, or it surely harms."""
         closed = self.audit.gap_closed(self.pipeline)

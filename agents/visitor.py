@@ -50,9 +50,16 @@ class Visitor:
         """The lines of an incident's story; by default of the newest one."""
         return [str(text) for text in self._wire.call("story", incident=incident)]
 
-    def answer(self, question: str, answer: str, by: str, seq: int = 0) -> str:
-        """Offer an answer; returns why it was refused, or nothing."""
-        return str(self._wire.call("answer", question=question, answer=answer, by=by, seq=seq))
+    def answer(
+        self, question: str, answer: str, by: str, seq: int = 0, *, amend: bool = False, channel: str = "", seconds: float | None = None,
+    ) -> str:
+        """Offer an answer, or amend the one before; returns why it was refused, or nothing.
+
+        `channel` is how it came, by default from a console; `seconds` and `amend` are as `agents.reception.Reception.offer` has them.
+        """
+        more: dict[str, Any] = {"amend": True} if amend else {}
+        more |= {name: value for name, value in (("channel", channel or None), ("seconds", seconds)) if value is not None}
+        return str(self._wire.call("answer", question=question, answer=answer, by=by, seq=seq, **more))
 
     def undo(self, by: str) -> str:
         """Ask for the pipeline before the live one; returns why that was refused, or nothing."""

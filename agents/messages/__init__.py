@@ -31,7 +31,8 @@ from agents.messages.pause import (
     Paused, Resumed,
 )
 from agents.messages.questions import (
-    ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, LabelGiven, QuestionClosed, SecondOpinion,
+    ANSWERS, AnswerOffered, AnswerRefused, AskChoice, AskLabels, ChoiceMade, CloseQuestion, KeepTime, LabelAmended, LabelGiven, QuestionClosed,
+    QuestionEscalated, QuestionReminded, SecondOpinion, TimeCame,
 )
 from agents.messages.remedies import (
     CompareRemedies, Draw, Elsewhere, PrepareRemedy, RemediesCompared, RemediesMeasured, Remedy, RemedyChosen, RemedyPrepared,
@@ -78,7 +79,9 @@ __all__ = [
     "IncidentClosed",
     "IncidentOpened",
     "JoinLabels",
+    "KeepTime",
     "Label",
+    "LabelAmended",
     "LabelGiven",
     "Likeness",
     "LiveRecorded",
@@ -93,6 +96,8 @@ __all__ = [
     "PolicySet",
     "PrepareRemedy",
     "QuestionClosed",
+    "QuestionEscalated",
+    "QuestionReminded",
     "ReadRecords",
     "RecordLive",
     "RecordsLabelled",
@@ -115,6 +120,7 @@ __all__ = [
     "SensorRead",
     "ShadowPipeline",
     "Tick",
+    "TimeCame",
     "UndoAsked",
     "WindowAnalysed",
     "WindowObserved",

@@ -17,7 +17,7 @@ import msgspec
 
 from agents.messages import (
     AgentFailed, AskChoice, AskLabels, DriftEnded, HarmAssessed, IncidentClosed, IncidentOpened, Message, NoteMade, PipelineLive, QuestionClosed,
-    RecordsLost, RemedyVerified, RequestExpired, RequestFailed, UndoAsked, derived_id,
+    QuestionEscalated, QuestionReminded, RecordsLost, RemedyVerified, RequestExpired, RequestFailed, UndoAsked, derived_id,
 )
 from agents.outward.courier import Numbered, Parcel
 from agents.outward.door import AddressError, checked
@@ -27,6 +27,7 @@ from workflows.words import nearest
 
 EVENTS: Mapping[str, tuple[type[Message], ...]] = {
     "alarm": (IncidentOpened,), "harm assessed": (HarmAssessed,), "question opened": (AskLabels, AskChoice), "question closed": (QuestionClosed,),
+    "question reminded": (QuestionReminded, QuestionEscalated),
     "live changed": (PipelineLive,), "verified": (RemedyVerified,), "undo asked": (UndoAsked,), "drift ended": (DriftEnded,),
     "incident closed": (IncidentClosed,), "undone": (IncidentClosed,),
     "failed": (AgentFailed, RequestFailed, RequestExpired, RecordsLost),

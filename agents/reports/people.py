@@ -58,7 +58,7 @@ def people(messages: Sequence[Message]) -> list[Person]:
                     person.teaching += 1
                 else:
                     person.audit += 1
-            case SecondOpinion():
+            case SecondOpinion() if message.first.by != message.second.by:
                 for name in (message.first.by, message.second.by):
                     who(name).compared += 1
                     who(name).agreed += message.agrees

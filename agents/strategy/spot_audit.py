@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from agents.agreement import repeated
 from agents.messages import (
-    ActuatorFired, ActuatorHeld, AskLabels, AuditDrawn, AuditMeasured, DrawAudit, JoinLabels, Label, LabelGiven, LogBegun, Message, NoteMade,
-    PipelineLive, QuestionClosed, RequestExpired, RequestFailed,
+    ActuatorFired, ActuatorHeld, AskLabels, AuditDrawn, AuditMeasured, DrawAudit, JoinLabels, Label, LabelAmended, LabelGiven, LogBegun, Message,
+    NoteMade, PipelineLive, QuestionClosed, RequestExpired, RequestFailed,
 )
 from models.estimators.betting import share_interval
 from models.weaknesses.decay import PER
@@ -31,10 +32,11 @@ class SpotAudit:
     say : makes a message of the host.
     deadline : seconds that a person has.
     rate : of 10,000 records, for how many a person is asked regularly; 0 for none.
+    repeat : share of the items that is shown a second time.
     """
 
-    def __init__(self, deployment: str, say: Callable[..., Any], deadline: float, rate: int = 0) -> None:
-        self._deployment, self._say, self._deadline = deployment, say, deadline
+    def __init__(self, deployment: str, say: Callable[..., Any], deadline: float, rate: int = 0, repeat: float = 0.0) -> None:
+        self._deployment, self._say, self._deadline, self._repeat = deployment, say, deadline, repeat
         self.every = math.ceil(PER * AT_ONCE / rate) if rate else 0
         self.last = 0  # the record after which a spot check was due last, or since which the pipeline is live
         self.regular: list[bool] = []  # whether the pipeline that is live was right, by all spot checks
@@ -64,6 +66,8 @@ class SpotAudit:
                 return self._ask(message)
             case LabelGiven(question=question) if question and question == self.question:
                 self.labels.append(message.label)
+            case LabelAmended(question=question) if question and question == self.question:
+                self.labels = [message.label if label.seq == message.label.seq else label for label in self.labels]
             case QuestionClosed(question=question) if question and question == self.question:
                 return self._measure(message)
             case RequestFailed() | RequestExpired() if self.request and message.cause == self.request:
@@ -105,7 +109,7 @@ class SpotAudit:
         return [
             self._say(
                 AskLabels, drawn, question=self.question, items=drawn.items, purpose="audit", text=text, classes=drawn.classes,
-                predicted=drawn.predicted, deadline=self._deadline,
+                predicted=drawn.predicted, repeats=repeated(self.question, drawn.items, self._repeat), deadline=self._deadline,
             )
         ]
 

@@ -20,7 +20,7 @@ class Seat:
     """One person's way through one question. Keys go in; `session` says what to show. Safe to use from several threads."""
 
     def __init__(self, reception: Reception, view: QuestionView, by: str, clock: Callable[[], float]) -> None:
-        self.session = LabellingSession(view)
+        self.session = LabellingSession(view, by)
         self.by = by
         self._reception, self._clock = reception, clock
         self._lock = threading.RLock()
@@ -80,7 +80,7 @@ class Seat:
 
     def _send(self, offers: list[Offer]) -> None:
         for offer in offers:
-            offered = self._reception.offer(self.session.question.question, offer.answer, self.by, offer.seq, source="web")
+            offered = self._reception.offer(self.session.question.question, offer.answer, self.by, offer.seq, source="web", amend=offer.amend)
             self._waiting[offered] = (offer, self._clock())
 
 

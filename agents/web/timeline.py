@@ -10,8 +10,8 @@ import msgspec
 from agents.board import QuestionView
 from agents.messages import (
     AgentFailed, AnswerRefused, AskChoice, AskLabels, ChangeAdopted, ChoiceMade, DeployPipeline, DriftEnded, HarmAssessed, IncidentClosed,
-    IncidentOpened, LabelGiven, Message, MessageRefused, PipelineLive, QuestionClosed, RemediesMeasured, RemedyChosen, RemedyVerified, RequestExpired,
-    RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
+    IncidentOpened, LabelAmended, LabelGiven, Message, MessageRefused, PipelineLive, QuestionClosed, QuestionEscalated, QuestionReminded,
+    RemediesMeasured, RemedyChosen, RemedyVerified, RequestExpired, RequestFailed, SecondOpinion, UndoAsked, WindowAnalysed,
 )
 from agents.story import QUIET, line
 
@@ -20,7 +20,9 @@ LONGEST = 240  # characters of one fact; what is longer is in the JSON
 
 KINDS: dict[str, tuple[type[Message], ...]] = {
     "seen": (IncidentOpened, WindowAnalysed, HarmAssessed, DriftEnded),
-    "asked": (AskLabels, AskChoice, QuestionClosed, SecondOpinion, ChoiceMade, UndoAsked),
+    "asked": (
+        AskLabels, AskChoice, QuestionReminded, QuestionEscalated, QuestionClosed, LabelAmended, SecondOpinion, ChoiceMade, UndoAsked,
+    ),
     "live": (DeployPipeline, PipelineLive, RemedyVerified, ChangeAdopted),
     "failed": (RequestFailed, RequestExpired, AgentFailed, AnswerRefused, MessageRefused),
     "closed": (IncidentClosed,),
@@ -118,7 +120,7 @@ def _rounded(value: Any) -> Any:
 
 def labelled(asked: AskLabels, messages: Iterable[Message]) -> tuple[Labelled, ...]:
     """What became of each image of a question."""
-    given = {one.label.seq: one.label for one in messages if isinstance(one, LabelGiven) and one.question == asked.question}
+    given = {one.label.seq: one.label for one in messages if isinstance(one, LabelGiven | LabelAmended) and one.question == asked.question}
     found = []
     for seq in asked.items:
         label = given.get(seq)

@@ -16,6 +16,7 @@ from agents.messages import (
     HarmAssessed,
     IncidentClosed,
     Label,
+    LabelAmended,
     LabelGiven,
     Message,
     PipelineLive,
@@ -97,6 +98,14 @@ def given(question: str, seq: int, label: int | None, incident: str = INCIDENT) 
     return LabelGiven(id=f"label-{question}-{seq}", source="desk", incident=incident, question=question, label=Label(seq, label, "ann"))
 
 
+def amended(question: str, seq: int, label: int | None, before: int | None, incident: str = INCIDENT) -> LabelAmended:
+    """The desk's word that the person has put a label right."""
+    return LabelAmended(
+        id=f"amended-{question}-{seq}-{label}", source="desk", incident=incident, question=question, label=Label(seq, label, "ann"),
+        before=Label(seq, before, "ann"),
+    )
+
+
 def closed(question: str, outcome: str = "answered", incident: str = INCIDENT) -> QuestionClosed:
     """The desk's word that a question takes no more answers."""
     return QuestionClosed(id=f"closed-{question}-{outcome}", source="desk", incident=incident, question=question, outcome=outcome, by="ann")
@@ -160,14 +169,14 @@ def incident_closed(outcome: str = "verified", *, incident: str = INCIDENT, sour
     return IncidentClosed(id=f"closed-{incident}-{source}", source=source, incident=incident, outcome=outcome, reason="test")
 
 
-def offer(question: str, answer: str, seq: int = 0, by: str = "ann", number: int = 0) -> AnswerOffered:
-    return AnswerOffered(id=f"offer-{question}-{seq}-{by}-{answer}-{number}", source="console", question=question, answer=answer, by=by, seq=seq)
+def offer(question: str, answer: str, seq: int = 0, by: str = "ann", number: int = 0, **more: Any) -> AnswerOffered:
+    return AnswerOffered(id=f"offer-{question}-{seq}-{by}-{answer}-{number}", source="console", question=question, answer=answer, by=by, seq=seq, **more)
 
 
-def ask_labels(question: str = "q", items: tuple[int, ...] = (1, 2), *, incident: str = INCIDENT, deadline: float = 60.0) -> AskLabels:
+def ask_labels(question: str = "q", items: tuple[int, ...] = (1, 2), *, incident: str = INCIDENT, deadline: float = 60.0, **more: Any) -> AskLabels:
     return AskLabels(
         id=f"ask-{question}", source="checker", incident=incident, question=question, items=items, purpose="audit", text="What is it?", classes=CLASSES,
-        deadline=deadline,
+        deadline=deadline, **more,
     )
 
 

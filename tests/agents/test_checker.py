@@ -1,14 +1,15 @@
 """The checker: is it different, does it hurt? And no incident stays open for ever."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from agents.checker import Checker
 from agents.messages import AgentFailed, AskLabels, ChangeAdopted, DriftEnded, EvidenceSaved, IncidentClosed, IncidentOpened, Likeness, LogBegun, RecordsRead, WindowObserved
-from agents.policy import Detection, Labels, Policy
+from agents.policy import Detection, Labels, Policy, Questions
 from models.detectors.monitor import Monitor
 from models.detectors.synthetic import mixture, mixture_reference
-from tests.agents.helpers import DEPLOYMENT, INCIDENT, FakeMonitor, analysed, closed, expired, failed, given, incident_closed, kinds, live, window
+from tests.agents.helpers import DEPLOYMENT, INCIDENT, FakeMonitor, amended, analysed, closed, expired, failed, given, incident_closed, kinds, live, window
 
 POLICY = Policy(detection=Detection(save_every=1000, cool_down=500))
 HARM, TEACHING = f"{INCIDENT}/harm", f"{INCIDENT}/teaching"
@@ -209,6 +210,49 @@ def test_what_hurts_is_handed_over_with_audit_and_teaching_labels_kept_apart():
     assert [label.seq for label in harm.audit] == [1, 2, 3, 4]
     assert [label.seq for label in harm.teaching] == [11]
     assert (harm.pipeline, harm.window, harm.last) == ("first", "window.npz", 40)
+
+
+def test_a_label_that_is_put_right_counts_as_it_is_now():
+    checker = auditing(predicted=0)
+    for seq in range(1, 9):
+        checker.receive(given(HARM, seq, 1 if seq == 3 else 0))
+    checker.receive(amended(HARM, 3, 0, before=1))
+    checker.receive(closed(HARM))
+    assert checker.state == "adopting", "all labels agree with the model now"
+
+
+def test_an_amendment_may_settle_the_audit():
+    checker = auditing(predicted=0)
+    said = [checker.receive(given(HARM, seq, 1 if seq < 3 else None)) for seq in range(1, 8)]
+    said += [checker.receive(amended(HARM, seq, 1, before=None)) for seq in range(3, 8)]
+    assert next(kinds(one) for one in said if one) == ["CloseQuestion"]
+
+
+def test_a_teaching_label_that_is_put_right_teaches_as_it_is_now():
+    checker = teaching()
+    checker.receive(given(TEACHING, 11, 1))
+    checker.receive(amended(TEACHING, 11, 2, before=1))
+    [harm] = checker.receive(closed(TEACHING))
+    assert [label.label for label in harm.teaching] == [2]
+
+
+@pytest.mark.parametrize(("price", "seconds", "asked"), [(0.0, 60.0, 20), (0.001, 5.0, 20), (0.001, 10.0, 10), (0.001, 0.0, 20), (0.01, 20.0, 0)])
+def test_where_labels_are_slow_fewer_are_asked_for_to_learn_from(price, seconds, asked):
+    checker, request = analysing()
+    checker.policy = Policy(detection=POLICY.detection, labels=Labels(second_price=price))
+    checker.receive(analysed(request, predicted=0, teaching=tuple(range(11, 31))))
+    for seq in range(1, 5):
+        checker.receive(msgspec.structs.replace(given(HARM, seq, 1), seconds=seconds))
+    said = checker.receive(closed(HARM, "settled"))
+    assert [len(one.items) for one in said if isinstance(one, AskLabels)] == ([asked] if asked else [])
+    assert checker.state == ("teaching" if asked else "handed over")
+
+
+def test_a_share_of_the_images_is_to_be_named_twice():
+    checker, request = analysing()
+    checker.policy = Policy(questions=Questions(repeat=0.5))
+    [ask] = checker.receive(analysed(request))
+    assert 0 < len(ask.repeats) < len(ask.items) and set(ask.repeats) <= set(ask.items)
 
 
 def test_without_samples_to_teach_it_is_handed_over_at_once():

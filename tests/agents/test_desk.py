@@ -104,6 +104,24 @@ def test_whoever_says_what_in_which_order_labels_are_the_first_answers_and_each_
             assert outcome.first == labels[seq] and outcome.second.by == by and outcome.agrees == (answer == first[seq])
 
 
+@given(st.lists(st.tuples(offers, st.booleans()), max_size=40))
+def test_whoever_amends_what_in_which_order_who_asked_knows_the_newest_word_of_the_first_person(said):
+    desk = asked(Desk(DEPLOYMENT), ask_labels(items=(1, 2, 3)))
+    first, known, is_open = {}, {}, True
+    for number, ((by, seq, answer), amends) in enumerate(said):
+        outcome, *closing = desk.receive(offer("q", answer, seq, by=by, number=number, amend=amends))
+        may_amend = is_open and first.get(seq, ("",))[0] == by and first[seq][1] != answer
+        assert kinds([outcome]) == ["LabelAmended"] if amends and may_amend else kinds([outcome]) != ["LabelAmended"]
+        if kinds([outcome]) == ["LabelGiven"]:
+            assert not amends and seq not in first
+        if kinds([outcome]) in (["LabelGiven"], ["LabelAmended"]):
+            first[seq], known[seq] = (by, answer), outcome.label
+        is_open = is_open and not closing
+        assert is_open == (len(first) < 3)
+    words = {"zero": 0, "one": 1, "two": 2, "none of these": -1}
+    assert {seq: label.label for seq, label in known.items()} == {seq: words.get(answer) for seq, (_, answer) in first.items()}
+
+
 def test_an_item_that_was_not_asked_about_is_refused(desk):
     assert "record 99 is not part" in reason(asked(desk, ask_labels()).receive(offer("q", "one", 99)))
 

@@ -6,7 +6,7 @@ import pytest
 from agents.improver import Improver
 from agents.messages import HarmAssessed, IncidentClosed, Label, Likeness, LogBegun, RemediesMeasured, RemedyVerified
 from agents.policy import Policy, Remedies
-from tests.agents.helpers import DEPLOYMENT, INCIDENT, closed, compared, expired, failed, given, harm, incident_closed, kinds, live, prepared
+from tests.agents.helpers import amended, DEPLOYMENT, INCIDENT, closed, compared, expired, failed, given, harm, incident_closed, kinds, live, prepared
 
 POLICY = Policy(remedies=Remedies(prepare=("recalibrate", "filter")))
 CHOOSE = f"{INCIDENT}/choose"
@@ -172,6 +172,16 @@ def test_asking_stops_when_the_choice_is_settled():
     filters = next(one for one in measured.remedies if one.name == "filter")
     assert filters.gain_interval[0] > 0
     assert 0 < filters.gain <= 0.5
+
+
+def test_a_choice_is_made_by_labels_as_they_were_put_right():
+    improver, _ = auditing(count=8)
+    for seq in range(101, 109):
+        improver.receive(given(CHOOSE, seq, 0))
+    said = [message for seq in range(101, 109) for message in improver.receive(amended(CHOOSE, seq, 1, before=0))]
+    assert "CloseQuestion" in kinds(said)
+    measured = table(improver.receive(closed(CHOOSE, "settled")))
+    assert max(one.gain for one in measured.remedies) > 0
 
 
 @pytest.mark.parametrize("outcome", ["expired", "answered"])

@@ -20,7 +20,7 @@ from agents.messages import (
 from agents.planner import Planner
 from agents.policy import Approval, Policy, Verification
 from models.estimators.paired import enough_evidence
-from tests.agents.helpers import DEPLOYMENT, INCIDENT, chosen, closed, compared, expired, failed, given, incident_closed, kinds, live, measured, remedy
+from tests.agents.helpers import amended, DEPLOYMENT, INCIDENT, chosen, closed, compared, expired, failed, given, incident_closed, kinds, live, measured, remedy
 
 FILTER = remedy("filter")
 RETRAIN = remedy("retrain", point=0.3, gain=(0.2, 0.4))
@@ -268,6 +268,16 @@ def test_labels_that_agree_with_the_new_pipeline_settle_it_early():
     assert verdict.helped
     assert verdict.log_evidence > enough_evidence(0.8)
     assert ended.outcome == "verified"
+
+
+def test_labels_that_are_put_right_before_the_end_verify_as_they_are_now():
+    agent = auditing()
+    for seq in range(101, 105):
+        agent.receive(given(VERIFY, seq, 0))
+    said = [message for seq in range(101, 105) for message in agent.receive(amended(VERIFY, seq, 1, before=0))]
+    said += [message for seq in range(105, 109) for message in agent.receive(given(VERIFY, seq, 1))]
+    assert "CloseQuestion" in kinds(said)
+    assert agent.receive(closed(VERIFY, "settled"))[0].helped
 
 
 def test_labels_that_agree_with_the_one_before_bring_it_back():

@@ -6,7 +6,7 @@ import pytest
 from agents.checker import Checker
 from agents.messages import ActuatorFired, ActuatorHeld, AuditDrawn, AuditMeasured, DrawAudit, JoinLabels, NoteMade
 from agents.policy import Policy, Questions
-from tests.agents.helpers import CLASSES, DEPLOYMENT, FakeMonitor, closed, expired, failed, given, kinds, live, window
+from tests.agents.helpers import amended, CLASSES, DEPLOYMENT, FakeMonitor, closed, expired, failed, given, kinds, live, window
 
 NAME = "digits-audit-1"
 QUESTION = f"{NAME}/audit"
@@ -54,6 +54,14 @@ def test_the_labels_measure_accuracy_with_an_interval(asking):
     assert isinstance(measured, AuditMeasured)
     assert (measured.accuracy, measured.labels, measured.pipeline, measured.incident) == (pytest.approx(2 / 3), 3, "first", NAME)
     assert 0 <= measured.low < 2 / 3 < measured.high <= 1
+
+
+def test_a_label_that_is_put_right_is_measured_as_it_is_now(asking):
+    for seq, label in ((7, 1), (3, 1), (9, 0), (5, None)):
+        asking.receive(given(QUESTION, seq, label, NAME))
+    assert asking.receive(amended(QUESTION, 9, 1, 0, NAME)) == []
+    [measured] = asking.receive(closed(QUESTION, incident=NAME))
+    assert (measured.accuracy, measured.labels) == (1.0, 3)
 
 
 def test_without_any_label_nothing_is_measured_and_that_is_on_record(asking):

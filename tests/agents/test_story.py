@@ -17,7 +17,7 @@ from tests.agents.test_messages import example
 MACHINERY = {
     "Request", "Tick", "ReadRecords", "RecordsRead", "HandOverRecords", "WindowObserved", "EvidenceUpdated", "EvidenceSaved", "AnalyseWindow",
     "AdoptChange", "CloseQuestion", "ShadowPipeline", "RecordLive", "LiveRecorded", "LookAtRecords", "RecordsLookedAt",
-    "SensorRead", "DrawAudit", "AuditDrawn",
+    "SensorRead", "DrawAudit", "AuditDrawn", "KeepTime", "TimeCame",
 }  # fmt: skip
 
 

@@ -104,14 +104,14 @@ class Office:
     def open_incident(self) -> None:
         self.say(IncidentOpened, pipeline="digits-first", onset=900, alarm_at=960, log_evidence=14.2)
 
-    def ask_labels(self, question: str = "digits-1/audit", classes: tuple[str, ...] = DIGITS) -> None:
+    def ask_labels(self, question: str = "digits-1/audit", classes: tuple[str, ...] = DIGITS, purpose: str = "audit", **more) -> None:
         if not self._kept:
             empty = np.zeros((len(self.images), 1), np.float32)
             window = Window(np.array(list(self.images)), np.stack(list(self.images.values())), empty, empty, empty, np.zeros(len(empty), np.int64))
             Evidence(self.state).keep("digits-1", "window", window)
             self._kept = True
         text = "These images are drawn at random from those that look different. Your labels measure how often the model is wrong on them."
-        self.say(AskLabels, question=question, items=tuple(self.images), purpose="audit", text=text, classes=classes, deadline=600.0)
+        self.say(AskLabels, question=question, items=tuple(self.images), purpose=purpose, text=text, classes=classes, deadline=600.0, **more)
 
     def ask_choice(self) -> None:
         kinds = (("nothing", 0.513), ("recalibrate", 0.781), ("filter", 0.965), ("fine_tune", 0.941))

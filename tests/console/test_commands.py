@@ -51,7 +51,7 @@ def test_a_failed_line_is_told_and_the_next_one_is_carried_out(office, commands)
         ("storry", "did you mean story?"), ("frobnicate", "`help` lists all"), ("label", "needs a terminal"), ("label 12", "usage: label"),
         ("label twelve 7", "is no record number"), ("label 99 7", "nobody asks about record 99; open are 12 15 19 23"),
         ("approve", "no choice is open"), ("choose", "usage: choose"), ("status now", "takes nothing after it"), ("undo --json", "has no --json"),
-        ("show 99", "not kept"), ("story a b", "usage: story"),
+        ("show 99", "not kept"), ("amend 12", "usage: amend"), ("amend 99 7", "no open question is about record 99"), ("story a b", "usage: story"),
     ],
 )  # fmt: skip
 def test_errors_say_what_to_type(office, commands, line, says):
@@ -66,6 +66,22 @@ def test_a_second_answer_is_refused_with_the_first_one(office, commands):
     commands.run("label 12 7")
     with pytest.raises(CommandError, match="record 12 has an answer already: 7"):
         commands.run("label 12 3")
+
+
+def test_an_answer_is_put_right_while_its_question_is_open(office, commands):
+    office.ask_labels()
+    commands.run("label 12 7")
+    assert commands.run("amend 12 1") == ["1 for record 12, in place of 7: taken"]
+    assert office.board.question("digits-1/audit").answers == {12: "1"}
+    assert "ana has amended the answer about record 12" in [text for _, _, text in office.board.events(0)]
+
+
+def test_what_was_used_cannot_be_amended(office, commands):
+    office.ask_labels()
+    for seq in (12, 15, 19, 23):
+        commands.run(f"label {seq} 7")
+    with pytest.raises(CommandError, match="until its question closes, then it has been used"):
+        commands.run("amend 12 1")
 
 
 def test_labels_without_a_question(commands):
@@ -114,7 +130,7 @@ def test_an_undo_that_is_refused_says_why(office, commands):
 def test_every_command_that_is_listed_can_be_run(office, commands):
     office.ask_labels()
     rules_in_force(office)
-    for verb in [one for one in COMMANDS if one not in {"label", "labels", "ask", "show", "approve", "decline", "choose"}]:
+    for verb in [one for one in COMMANDS if one not in {"label", "amend", "labels", "ask", "show", "approve", "decline", "choose"}]:
         assert isinstance(commands.run(verb), list)
     assert len(commands.run("show 12")) >= 14
 

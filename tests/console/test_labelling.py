@@ -41,11 +41,91 @@ def test_back_takes_the_last_answer_back():
     assert press(session, "13") == [Offer(12, "1")]
 
 
-def test_back_does_not_reach_what_was_handed_in():
+def test_back_leads_to_what_was_handed_in_and_another_answer_amends_it():
     session = LabellingSession(labels())
     press(session, "73b")
     assert session.item == 15
-    assert session.press("b") == [] and "nothing to take back" in session.note
+    assert session.press("b") == [] and session.item == 12 and "you said 7 of this one" in session.note
+    assert session.press("1") == [Offer(12, "1", amend=True)]
+    assert session.item == 15 and session.press("3") == []
+
+
+def test_the_same_answer_leaves_what_was_handed_in_as_it_is():
+    session = LabellingSession(labels())
+    press(session, "73bb")
+    assert session.press("7") == [] and session.note == "7 stays" and session.item == 15
+
+
+def test_back_goes_as_far_as_the_first_answer_that_was_handed_in():
+    session = LabellingSession(labels())
+    press(session, "73")
+    [*_, _] = session.hand_in()
+    press(session, "bb")
+    assert session.item == 12
+    session.press("b")
+    assert session.item == 12 and "that was your first one" in session.note
+
+
+def test_where_nothing_was_handed_in_there_is_nothing_to_go_back_to():
+    session = LabellingSession(labels())
+    assert not session.can_go_back
+    session.press("b")
+    assert session.item == 12 and "nothing to take back" in session.note
+
+
+def test_what_was_shown_to_be_amended_goes_away_with_the_question():
+    session = LabellingSession(labels())
+    press(session, "73bb")
+    session.close("settled")
+    assert session.state == "done" and session.press("1") == []
+
+
+def twice(session, said, answers=None):
+    """The session after the desk has told it who said what."""
+    view = labels(answers=answers or {seq: next(iter(words.values())) for seq, words in said.items()})
+    view.said, view.repeats = said, session.question.repeats
+    session.update(view)
+
+
+def repeating(*repeats, said=None):
+    view = labels(answers={seq: next(iter(words.values())) for seq, words in (said or {}).items()})
+    view.repeats, view.said = repeats, said or {}
+    return view
+
+
+def test_what_somebody_else_has_named_is_shown_first_where_it_is_to_be_named_twice():
+    session = LabellingSession(repeating(15, said={12: {"bob": "7"}, 15: {"bob": "3"}}), "ana")
+    assert session.item == 15
+    assert session.press("5") == [Offer(15, "5")] and session.item == 19
+
+
+def test_a_second_view_that_names_nothing_is_not_handed_in():
+    session = LabellingSession(repeating(15, said={15: {"bob": "3"}}), "ana")
+    assert session.press("u") == [] and session.item == 12
+
+
+def test_what_two_have_named_or_nobody_could_is_not_shown_again():
+    assert LabellingSession(repeating(12, 15, said={12: {"bob": "7", "cem": "7"}, 15: {"bob": "no answer"}}), "ana").item == 19
+
+
+def test_an_own_image_comes_again_before_the_last_one():
+    session = LabellingSession(repeating(12), "ana")
+    press(session, "7")
+    assert session.item == 15, "not at once"
+    assert session.press("3") == [Offer(12, "7")] and session.item == 19, "it is not known yet what the desk has"
+    session = LabellingSession(repeating(12), "ana")
+    press(session, "7")
+    session.hand_in()
+    twice(session, {12: {"ana": "7"}})
+    session.press("3")
+    assert session.item == 12
+    assert session.press("1") == [Offer(15, "3"), Offer(12, "1")] and session.item == 19
+
+
+def test_an_image_is_not_taken_from_under_the_fingers_to_be_named_twice():
+    session = LabellingSession(repeating(15), "ana")
+    twice(session, {15: {"bob": "3"}})
+    assert session.item == 12
 
 
 @pytest.mark.parametrize(("key", "answer"), [("s", "skip"), ("u", "unsure"), ("n", "none of these"), ("U", "unsure")])

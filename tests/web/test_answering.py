@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from agents.messages import AnswerOffered, ChoiceMade, SecondOpinion, UndoAsked
+from agents.messages import AnswerOffered, ChoiceMade, QuestionReminded, SecondOpinion, UndoAsked
 from agents.web.png import size_of
 from agents.web.seats import HOLD_SECONDS, Seats
 
@@ -207,3 +207,21 @@ def test_undo_reaches_the_planner_and_a_refusal_is_told(office, ana):
 def test_questions_that_do_not_exist_are_one_sentence(ana):
     for answer in (ana.get("/question/digits-9/harm"), ana.press("7", 1, "digits-9/harm"), ana.post("/decide", question="x", option="approve")):
         assert answer.status_code == 404 and "there is no question" in answer.text
+
+
+def test_further_back_an_answer_that_was_handed_in_is_amended(office, ana):
+    office.ask_labels()
+    ana.get("/question/digits-1/audit")
+    ana.press("7", 12)
+    ana.press("3", 15)  # hands the 7 in
+    ana.press("b", 19)
+    back = ana.press("b", 15)
+    assert place(back) == "1 of 4" and "you said 7 of this one" in note(back)
+    ana.press("1", 12)
+    assert office.board.question("digits-1/audit").answers == {12: "1"}
+
+
+def test_a_question_that_waits_says_for_whom(office, ana):
+    office.ask_labels()
+    office.say(QuestionReminded, "desk", question="digits-1/audit", people=("ana", "ben"), missing=4)
+    assert "waits for ana, ben" in ana.get("/questions").text
