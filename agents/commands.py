@@ -17,7 +17,8 @@ from agents.screens import incident_lines, question_lines, seat_lines, status_li
 from agents.visitor import Visitor
 from workflows.serving.wire import RemoteError
 
-SHOW_ROWS = 16  # of an image that is shown at the prompt: what was said before stays in sight
+SHOW_ROWS = 16  # of an image that is shown at the prompt, at most: what was said before stays in sight
+OTHER_ROWS = 4  # of a terminal: what was typed, the names below the images, the prompt
 LABELLING = ("label", "ask")
 
 
@@ -150,7 +151,8 @@ class Commands:
                     console.print(row_table(image, self._visitor.features, console.width, len(image)))
             else:
                 named = [Named(f"record {seq}", image) for seq, image in shown.items()]
-                for part in side_by_side(named, console.width, SHOW_ROWS, drawing_for(console)):
+                rows = max(1, min(SHOW_ROWS, console.height - OTHER_ROWS))
+                for part in side_by_side(named, console.width, rows, drawing_for(console)):
                     console.print(part)
         return capture.get().splitlines()
 

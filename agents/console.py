@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn, TextIO
 
 import typer
 
-from agents.commands import LABELLING, LIVE, CommandError, Commands, help_lines
+from agents.commands import JSON, LABELLING, LIVE, CommandError, Commands, help_lines
 from agents.graphics import Graphics, graphics_of
 from agents.live import LiveError, live
 from agents.state import FrontDoor, State, StateError, default_state
@@ -31,7 +31,8 @@ def main(
     words: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Carry this out and end; without it, attach.")] = None,
     state: Annotated[Path | None, typer.Option(help="State folder of the cluster; by default SCANFLOW_STATE, else scanflow-state.")] = None,
     name: Annotated[str | None, typer.Option(help="Who answers, as the story will tell; by default the user's name.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For status, incidents, story, questions and live: one line of JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=f"For {', '.join(JSON)} and live: one line of JSON.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="For undo: do not ask whether it is meant.")] = False,
     at: Annotated[str, typer.Option(help="For live: the time that is asked about, such as 2026-03-31T14:05; without a zone it is UTC.")] = "",
 ) -> None:
     """Look at a running cluster, label images for it, and decide."""
@@ -48,7 +49,7 @@ def main(
         door = _door(place)
         visitor = Visitor(door)
         try:
-            code = _serve(visitor, line, place, door, name or _user(), as_json=as_json)
+            code = _serve(visitor, line, place, door, name or _user(), as_json=as_json, sure=yes)
         finally:
             visitor.close()
     except (StateError, WireError, CommandError) as error:
@@ -149,11 +150,11 @@ def _door(place: State) -> FrontDoor:
     return door
 
 
-def _serve(visitor: Visitor, line: str, place: State, door: FrontDoor, name: str, *, as_json: bool) -> int:
+def _serve(visitor: Visitor, line: str, place: State, door: FrontDoor, name: str, *, as_json: bool, sure: bool) -> int:
     commands = Commands(visitor, name)
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if line and not (terminal and line.lower() in LABELLING):
-        if terminal and line.lower() == "undo" and (text := commands.about_undo()) and not typer.confirm(text.removesuffix(" y / n")):
+        if terminal and not sure and line.lower() == "undo" and (text := commands.about_undo()) and not typer.confirm(text.removesuffix(" y / n")):
             raise CommandError("not undone")
         print("\n".join(commands.run(line, as_json=as_json)))
         return 0

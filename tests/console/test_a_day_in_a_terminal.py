@@ -38,6 +38,17 @@ def test_a_whole_incident_is_answered_by_keys(office, sit):
     assert "Traceback" not in seat.text
 
 
+@pytest.mark.parametrize(("more", "keys", "undone"), [([], "n\r", 0), ([], "y\r", 1), (["--yes"], "", 1)])
+def test_undo_as_a_command_of_its_own_asks_first_unless_told_not_to(office, more, keys, undone):
+    go_live(office)
+    seat = Seat("-m", "agents.console", "--state", str(office.state.folder), "--name", "ana", *more, "undo")
+    if keys:
+        seat.sees("bring digits-first back in place of digits-1-filter?").press(keys)
+    assert seat.end() == (0 if undone else 1)
+    assert ("the pipeline before comes back" if undone else "not undone") in seat.text
+    assert sum(isinstance(one, UndoAsked) for one in office.messages) == undone
+
+
 def test_the_screen_follows_the_size_of_the_window(office, sit):
     with_clean_images(office)
     seat = sit(COLORTERM="truecolor")

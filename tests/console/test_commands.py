@@ -3,15 +3,17 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from agents.messages import JoinLabels, Paused, PolicySet, Resumed, UndoAsked
-from agents.commands import COMMANDS, CommandError, Commands
+from agents.commands import COMMANDS, JSON, CommandError, Commands
 from agents.console import app, converse
 from agents.policy import Policy
 from agents.roll import Seat
@@ -116,6 +118,15 @@ def test_images_are_shown_side_by_side_and_no_taller_than_the_half_of_a_terminal
         commands.run("show 12 99")
 
 
+def test_an_image_that_is_shown_leaves_room_in_a_small_terminal(office, commands, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    office.ask_labels()
+    monkeypatch.setenv("LINES", "12")
+    assert len(commands.run("show 12")) == 9, "8 of 12 rows, and its name"
+    monkeypatch.setenv("LINES", "2")
+    assert commands.run("show 12")[-1].split() == ["record", "12"]
+
+
 def test_undo_reaches_the_planner(office, commands):
     assert commands.run("undo") == ["the pipeline before comes back; `status` says when it is live"]
     assert next(message for message in office.messages if isinstance(message, UndoAsked)).by == "ana"
@@ -133,6 +144,12 @@ def test_every_command_that_is_listed_can_be_run(office, commands):
     for verb in [one for one in COMMANDS if one not in {"label", "amend", "labels", "ask", "show", "approve", "decline", "choose"}]:
         assert isinstance(commands.run(verb), list)
     assert len(commands.run("show 12")) >= 14
+
+
+def test_the_console_s_page_tells_of_every_command_and_which_answer_in_json():
+    rows = re.findall(r"^\| (`.*?) \|.*\| (yes)? ?\|$", (Path(__file__).parents[2] / "docs/console.md").read_text(), re.MULTILINE)
+    told = {word: bool(json) for first, json in rows for word in re.findall(r"`(\w+)", first)}
+    assert {verb: verb in JSON for verb in COMMANDS} == {verb: told.get(verb) for verb in COMMANDS}
 
 
 def test_remedies_are_paused_with_who_and_why_and_resumed(office, commands):
