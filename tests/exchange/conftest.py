@@ -1,0 +1,3 @@
+from tests.console.conftest import images, office, visitor
+
+__all__ = ["images", "office", "visitor"]
