@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from agents.strategy.settings import SECTIONS, Actuator, Rule, Sensor, StrategyError, read
-from agents.strategy.workflows import located
+from agents.rule_workflows import located
 from models.remedies.catalogue import PRESENT, names
 from models.weaknesses import catalogue as weaknesses
 from models.weaknesses.synthetic import labelled_reference
