@@ -35,6 +35,7 @@ class QuestionView(msgspec.Struct):
     answers: dict[int, str] = {}
     options: tuple[str, ...] = ()
     default: str = ""
+    deployment: str = ""
 
 
 class IncidentView(msgspec.Struct):
@@ -110,7 +111,7 @@ class Board:
     """
 
     def __init__(self, deployment: str) -> None:
-        self._deployment = deployment
+        self.deployment = deployment
         self._changed = threading.Condition(threading.RLock())
         self._questions: dict[str, QuestionView] = {}
         self._closed: dict[str, str] = {}
@@ -153,11 +154,12 @@ class Board:
                 self._questions[message.question] = QuestionView(
                     question=message.question, kind="labels", incident=message.incident, text=message.text, purpose=message.purpose,
                     items=message.items, predicted=message.predicted, classes=message.classes, deadline=message.time + message.deadline,
+                    deployment=self.deployment,
                 )
             case AskChoice():
                 self._questions[message.question] = QuestionView(
                     question=message.question, kind="choice", incident=message.incident, text=message.text, options=message.options,
-                    default=message.default, deadline=message.time + message.deadline,
+                    default=message.default, deadline=message.time + message.deadline, deployment=self.deployment,
                 )
             case AnswerRefused():
                 self._settle(message.cause, message.reason)
@@ -263,7 +265,7 @@ class Board:
             if ended and ended.outcome:  # what went live on trial has been judged since
                 reason = reason.replace("provisional", ended.outcome)
             return Status(
-                deployment=self._deployment, pipeline=live.pipeline if live else "", base=live.base if live else "", since=live.time if live else 0.0,
+                deployment=self.deployment, pipeline=live.pipeline if live else "", base=live.base if live else "", since=live.time if live else 0.0,
                 reason=reason, cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,

@@ -76,9 +76,9 @@ class State:
         """
         below = State(self.folder.joinpath(*names))
         try:
-            below._make()  # noqa: SLF001 - of this very class
+            below._make()
         except OSError as error:
-            raise below._unusable(error) from error  # noqa: SLF001
+            raise below._unusable(error) from error
         return below
 
     def _make(self) -> None:
