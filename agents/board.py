@@ -47,6 +47,7 @@ class QuestionView(msgspec.Struct):
     repeats: tuple[int, ...] = ()
     waits_for: tuple[str, ...] = ()
     reminded: float = 0.0
+    deployment: str = ""
 
 
 class IncidentView(msgspec.Struct):
@@ -138,7 +139,7 @@ class Board:
     """
 
     def __init__(self, deployment: str) -> None:
-        self._deployment = deployment
+        self.deployment = deployment
         self._changed = threading.Condition(threading.RLock())
         self._questions: dict[str, QuestionView] = {}
         self._closed: dict[str, str] = {}
@@ -182,11 +183,12 @@ class Board:
                     question=message.question, kind="labels", incident=message.incident, text=message.text, purpose=message.purpose,
                     items=message.items, predicted=message.predicted, classes=message.classes, deadline=message.time + message.deadline,
                     repeats=message.repeats,
+                    deployment=self.deployment,
                 )
             case AskChoice():
                 self._questions[message.question] = QuestionView(
                     question=message.question, kind="choice", incident=message.incident, text=message.text, options=message.options,
-                    default=message.default, deadline=message.time + message.deadline,
+                    default=message.default, deadline=message.time + message.deadline, deployment=self.deployment,
                 )
             case AnswerRefused():
                 self._settle(message.cause, message.reason)
@@ -305,7 +307,7 @@ class Board:
             if ended and ended.outcome:  # what went live on trial has been judged since
                 reason = reason.replace("provisional", ended.outcome)
             return Status(
-                deployment=self._deployment, pipeline=live.pipeline if live else "", base=live.base if live else "", since=live.time if live else 0.0,
+                deployment=self.deployment, pipeline=live.pipeline if live else "", base=live.base if live else "", since=live.time if live else 0.0,
                 reason=reason, cursor=self._cursor, log_evidence=self._evidence,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,

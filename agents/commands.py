@@ -13,13 +13,14 @@ from agents.board import QuestionView
 from agents.late import LabelFileError, read_labels
 from agents.pictures import Named, drawing_for, row_table, side_by_side
 from agents.rules import of_section, rule_lines
-from agents.screens import incident_lines, question_lines, seat_lines, status_lines
+from agents.screens import all_lines, incident_lines, question_lines, seat_lines, status_lines
 from agents.visitor import Visitor
 from workflows.serving.wire import RemoteError
 
 SHOW_ROWS = 16  # of an image that is shown at the prompt, at most: what was said before stays in sight
 OTHER_ROWS = 4  # of a terminal: what was typed, the names below the images, the prompt
 LABELLING = ("label", "ask")
+ALL = "all"
 
 
 class CommandError(Exception):
@@ -51,6 +52,7 @@ COMMANDS = {
     "agents": Command("agents", "what each agent is at, what it heard and said last, what it could not handle"),
     "pause": Command("pause [WHY]", "hold remedies: nothing new is prepared, deployed or asked; drift is looked for, open questions stay"),
     "resume": Command("resume", "let remedies go on with what was held back"),
+    "use": Command("use NAME", "of several deployments, speak of this one only; `use all`: of all again"),
     "help": Command("help", "this list"),
     "quit": Command("quit", "detach (so does Ctrl-D); the cluster and its questions go on"),
 }
@@ -69,6 +71,7 @@ class Commands:
 
     def __init__(self, visitor: Visitor, name: str) -> None:
         self._visitor, self._name = visitor, name
+        self.deployments: tuple[str, ...] = ()  # for completion; learned with `sections`
 
     def run(self, line: str, *, as_json: bool = False) -> list[str]:
         """Carry out one line. Raises `CommandError`, and `WireError` when the cluster refuses or is gone."""
@@ -91,13 +94,22 @@ class Commands:
 
     def _status(self, words: list[str], as_json: bool) -> list[str]:
         _none(words, "status")
-        status = self._visitor.status()
-        return _json(status) if as_json else status_lines(status)
+        found = self._visitor.statuses()
+        if as_json:
+            return _json(found[0] if len(found) == 1 else found)
+        return status_lines(found[0]) if len(found) == 1 else all_lines(found)
 
     def _incidents(self, words: list[str], as_json: bool) -> list[str]:
         _none(words, "incidents")
-        incidents = self._visitor.status()["incidents"]
+        incidents = sorted((view for one in self._visitor.statuses() for view in one["incidents"]), key=lambda view: view["opened"])
         return _json(incidents) if as_json else incident_lines(incidents)
+
+    def _use(self, words: list[str], _json: bool) -> list[str]:
+        if len(words) != 1:
+            raise CommandError(_usage("use"))
+        self._visitor.use("" if words[0] == ALL else words[0])
+        known = ", ".join(one["deployment"] for one in self._visitor.statuses())
+        return [f"now about {known}"]
 
     def _story(self, words: list[str], as_json: bool) -> list[str]:
         if len(words) > 1:
@@ -125,6 +137,9 @@ class Commands:
         if question is None:
             left = [str(item) for one in asked for item in one.items if item not in one.answers]
             raise CommandError(f"nobody asks about record {seq}; open are {' '.join(left)}")
+        elsewhere = {one.deployment for one in asked if seq in one.items and seq not in one.answers} - {question.deployment}
+        if elsewhere:
+            raise CommandError(f"{_several([question.deployment, *elsewhere])} ask about a record {seq}; first say `use {question.deployment}`")
         self._offer(question, answer, seq)
         return [f"{answer} for record {seq}: taken"]
 
@@ -181,8 +196,11 @@ class Commands:
         return self._choice(" ".join(words))
 
     def about_undo(self) -> str:
-        """What to ask a person before `undo`; nothing where there is nothing to bring back."""
-        status = self._visitor.status()
+        """What to ask a person before `undo`; nothing where there is nothing to bring back, or where it is not said for which deployment."""
+        try:
+            status = self._visitor.status()
+        except RemoteError:
+            return ""
         if not status["previous"] or status["previous"] == status["pipeline"]:
             return ""
         return f"Undo: bring {status['previous']} back in place of {status['pipeline']}? y / n"
@@ -206,6 +224,7 @@ class Commands:
 
     def sections(self) -> list[str]:
         """Sections of the policy, for completion; none where it is not known yet."""
+        self.deployments = tuple(dict.fromkeys((*self.deployments, *(one["deployment"] for one in self._visitor.statuses()))))
         try:
             return list(dict.fromkeys(rule.section for rule in self._visitor.rules()))
         except RemoteError:
@@ -255,6 +274,9 @@ class Commands:
         asked = [question for question in self._visitor.questions() if question.kind == "choice"]
         if not asked:
             raise CommandError("no choice is open")
+        whose = list(dict.fromkeys(one.deployment for one in asked))
+        if len(whose) > 1:
+            raise CommandError(f"{_several(whose)} wait for a choice; first say `use {whose[0]}`")
         option = next((known for known in asked[0].options if _plain(known) == _plain(option)), option)
         self._offer(asked[0], option)
         return [f"{option} for {asked[0].question}: taken"]
@@ -287,6 +309,10 @@ def _usage(verb: str) -> str:
 def _none(words: list[str], verb: str) -> None:
     if words:
         raise CommandError(f"{verb} takes nothing after it; got {' '.join(words)!r}")
+
+
+def _several(names: list[str]) -> str:
+    return " and ".join(names)
 
 
 def _plain(option: str) -> str:

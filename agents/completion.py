@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from prompt_toolkit.completion import NestedCompleter
 
 from agents.board import QuestionView
-from agents.commands import COMMANDS, JSON
+from agents.commands import ALL, COMMANDS, JSON
 from agents.labelling import WORD_KEYS
 
 
-def completer(incidents: Iterable[str], questions: Iterable[QuestionView], sections: Iterable[str]) -> NestedCompleter:
+def completer(
+    incidents: Iterable[str], questions: Iterable[QuestionView], sections: Iterable[str], deployments: Iterable[str] = ()
+) -> NestedCompleter:
     """Completes by what is known now.
 
     >>> from prompt_toolkit.completion import CompleteEvent
@@ -24,6 +26,7 @@ def completer(incidents: Iterable[str], questions: Iterable[QuestionView], secti
     words: dict[str, object] = {verb: dict(json) if verb in JSON else None for verb in COMMANDS}
     words["story"] = {name: dict(json) for name in incidents} | json
     words["policy"] = {name: dict(json) for name in sections} | json
+    words["use"] = dict.fromkeys((*deployments, ALL))
     words["choose"] = {option: None for one in asked for option in one.options}
     words["label"] = {
         str(seq): dict.fromkeys((*one.classes, *WORD_KEYS.values(), "expected")) for one in asked for seq in one.items if seq not in one.answers

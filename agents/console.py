@@ -31,6 +31,7 @@ def main(
     words: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Carry this out and end; without it, attach.")] = None,
     state: Annotated[Path | None, typer.Option(help="State folder of the cluster; by default SCANFLOW_STATE, else scanflow-state.")] = None,
     name: Annotated[str | None, typer.Option(help="Who answers, as the story will tell; by default the user's name.")] = None,
+    deployment: Annotated[str, typer.Option(help="Of several deployments, the one that is meant; `status` lists them.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help=f"For {', '.join(JSON)} and live: one line of JSON.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="For undo: do not ask whether it is meant.")] = False,
     at: Annotated[str, typer.Option(help="For live: the time that is asked about, such as 2026-03-31T14:05; without a zone it is UTC.")] = "",
@@ -49,6 +50,8 @@ def main(
         door = _door(place)
         visitor = Visitor(door)
         try:
+            if deployment:
+                visitor.use(deployment)
             code = _serve(visitor, line, place, door, name or _user(), as_json=as_json, sure=yes)
         finally:
             visitor.close()

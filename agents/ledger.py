@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from agents.messages import AnyMessage, Message, Request
+from agents.state import LEDGER
 
 _metadata = sa.MetaData()
 _log = sa.Table(
@@ -61,7 +62,7 @@ class Ledger:
     @classmethod
     def in_folder(cls, folder: Path, *, clock: Callable[[], float]) -> "Ledger":
         """The ledger of a state folder."""
-        return cls(f"sqlite:///{folder / 'ledger.db'}", clock=clock)
+        return cls(f"sqlite:///{folder / LEDGER}", clock=clock)
 
     def append(self, messages: Iterable[Message]) -> list[Message]:
         """Stamp and store messages; returns those that are new. Transient ones are stamped and returned, not stored."""

@@ -54,6 +54,7 @@ class Reception:
         pulse: Pulse | None = None,
     ) -> None:
         self.board, self.features, self.gallery, self.seats, self.pulse = board, features, gallery, seats, pulse
+        self.deployment = board.deployment
         self._ledger, self._inference, self._evidence, self._post = ledger, inference, evidence, post
 
     def messages(self, incident: str = "") -> list[Message]:
@@ -131,7 +132,8 @@ class Reception:
         nobody can know; None lets the desk measure from the same person's answer before.
         """
         offered = AnswerOffered(
-            id=uuid4().hex, source=source, question=question, seq=seq, answer=answer, by=by, reason=reason, amend=amend, seconds=seconds,
+            id=uuid4().hex, source=source, deployment=self.deployment, question=question, seq=seq, answer=answer, by=by, reason=reason,
+            amend=amend, seconds=seconds,
             time=time.time(),
         )
         self._post(offered)
@@ -154,11 +156,11 @@ class Reception:
 
     def labels(self, labels: dict[int, int], slices: dict[str, dict[int, str]], *, source: str = "console") -> None:
         """Hand in true labels that have come late; the story tells of those whose records had left the log."""
-        self._post(JoinLabels(id=uuid4().hex, source=source, labels=labels, slices=slices))
+        self._post(JoinLabels(id=uuid4().hex, source=source, deployment=self.deployment, labels=labels, slices=slices))
 
     def undo(self, by: str, *, source: str = "console") -> str:
         """Ask for the pipeline before the live one; returns why that was refused, or nothing."""
-        asked = UndoAsked(id=uuid4().hex, source=source, by=by)
+        asked = UndoAsked(id=uuid4().hex, source=source, deployment=self.deployment, by=by)
         self._post(asked)
         refused = self.outcome(asked.id, ANSWER_SECONDS)
         if refused is None:
@@ -175,11 +177,13 @@ class Reception:
         """Hold remedies: nothing new is prepared, deployed or asked. Returns why not, or nothing."""
         if already := self.board.status().paused_by:
             return f"they are paused already, by {already}"
-        return self._posted(Paused(id=uuid4().hex, source=source, by=by, reason=reason))
+        return self._posted(Paused(id=uuid4().hex, source=source, deployment=self.deployment, by=by, reason=reason))
 
     def resume(self, by: str, *, source: str = "console") -> str:
         """Let remedies go on. Returns why not, or nothing."""
-        return self._posted(Resumed(id=uuid4().hex, source=source, by=by)) if self.board.status().paused_by else "they are not paused"
+        if not self.board.status().paused_by:
+            return "they are not paused"
+        return self._posted(Resumed(id=uuid4().hex, source=source, deployment=self.deployment, by=by))
 
     def _posted(self, message: Message) -> str:
         """Hand a message in and wait until it is on record; returns why it was refused, or nothing."""

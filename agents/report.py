@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import msgspec
 import typer
 
 from agents.doors.evidence import Evidence
+from agents.homes import homes
 from agents.ledger import Ledger
 from agents.live import LiveError, read_time
 from agents.messages import Message
@@ -53,20 +55,28 @@ def main(
 
 
 def read(folder: Path) -> list[Message]:
-    """All messages of a state folder's ledger, also while a cluster writes to it. Raises `ReportError` when there is none."""
-    if not (folder / "ledger.db").is_file():
+    """All messages of a state folder's ledgers, also while a cluster writes to them. Raises `ReportError` when there is none."""
+    found = homes(State(folder))
+    if not found:
         raise ReportError(f"{folder} holds no ledger. Name the state folder of a cluster with --state, or in SCANFLOW_STATE")
-    ledger = Ledger.in_folder(folder, clock=time.time)
-    try:
-        return ledger.messages()
-    finally:
-        ledger.close()
+    told = []
+    for place in found:
+        ledger = Ledger.in_folder(place.folder, clock=time.time)
+        try:
+            told.append(ledger.messages())
+        finally:
+            ledger.close()
+    return told[0] if len(told) == 1 else sorted(chain(*told), key=lambda message: message.time)
 
 
 def kept_in(folder: Path) -> Callable[[str, Sequence[int]], Images]:
     """Finds the images that are kept of an incident; nothing is made in the folder."""
-    evidence = Evidence(State(folder))
-    return lambda incident, seqs: evidence.images(incident, list(seqs)) if (folder / "incidents" / incident).is_dir() else {}
+
+    def kept(incident: str, seqs: Sequence[int]) -> Images:
+        place = next((place for place in homes(State(folder)) if (place.folder / "incidents" / incident).is_dir()), None)
+        return Evidence(place).images(incident, list(seqs)) if place is not None else {}
+
+    return kept
 
 
 def choose(messages: Sequence[Message], incident: str, since: str, until: str, last: str, deployment: str, *, now: float) -> Account:

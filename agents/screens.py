@@ -64,6 +64,24 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def all_lines(statuses: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Several deployments, one a line: what is live, evidence against the alarm line, what is open."""
+    rows = [("deployment", "live", "records", "evidence", "alarm at", "open incidents", "open questions")]
+    for status in statuses:
+        unsettled = [view["incident"] for view in status["incidents"] if not view["outcome"]]
+        line = f"{status['alarm_line']:.1f}" if status["alarm_line"] else "-"
+        asked = f"{len(status['questions'])}" if status["questions"] else "-"
+        live = (status["pipeline"] or "nothing yet") + (" (remedies paused)" if status["paused_by"] else "")
+        rows.append((status["deployment"], live, f"{status['cursor']:,}", f"{status['log_evidence']:.1f}", line, ", ".join(unsettled) or "-", asked))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numbers = (2, 3, 4)
+    lines = []
+    for row in rows:
+        cells = (cell.rjust(wide) if at in numbers else cell.ljust(wide) for at, (cell, wide) in enumerate(zip(row, widths, strict=True)))
+        lines.append("  ".join(cells).rstrip())
+    return [*lines, f"`use {statuses[0]['deployment']}` speaks of one of them only"]
+
+
 def paused(status: Mapping[str, Any]) -> str:
     """Who has paused remedies, since when and why."""
     why = f" ({status['paused_reason']})" if status["paused_reason"] else ""

@@ -9,6 +9,8 @@ from typing import IO, Self
 
 import msgspec
 
+LEDGER = "ledger.db"
+
 
 class StateError(Exception):
     """The state folder cannot be used; the text says why and what to do."""
@@ -39,8 +41,7 @@ class State:
 
     def __enter__(self) -> Self:
         try:
-            for part in (self.folder, self.folder / "pipelines", self.folder / "incidents"):
-                part.mkdir(parents=True, exist_ok=True, mode=0o700)  # images and keys are nobody else's business
+            self._make()
             self._lock = (self.folder / "lock").open("a+")
             for part in (self.folder, self.folder / "pipelines", self.folder / "incidents"):
                 tempfile.TemporaryFile(dir=part).close()  # an old folder may be another user's, or on a disk that is full by now
@@ -67,6 +68,22 @@ class State:
             self._lock.truncate(0)
             self._lock.close()
             self._lock = None
+
+    def part(self, *names: str) -> "State":
+        """A folder below this one with the same places in it, made if it is missing. The lock and the front door are this one's.
+
+        Raises `StateError` when it cannot be made.
+        """
+        below = State(self.folder.joinpath(*names))
+        try:
+            below._make()
+        except OSError as error:
+            raise below._unusable(error) from error
+        return below
+
+    def _make(self) -> None:
+        for part in (self.folder, self.folder / "pipelines", self.folder / "incidents"):
+            part.mkdir(parents=True, exist_ok=True, mode=0o700)  # images and keys are nobody else's business
 
     def _unusable(self, error: OSError) -> StateError:
         if self._lock is not None:

@@ -30,9 +30,10 @@ LOADED = 24  # classifiers in the memory of the server at once: ten pipelines, m
 
 
 class Subject(NamedTuple):
-    """What is supervised. `root` is the folder of its data, None for the default one; `first` names its first pipeline."""
+    """What is supervised. `dataset` names its data, `root` is their folder, None for the default one; `first` names its first pipeline."""
 
     name: str
+    dataset: str
     root: Path | None
     policy: Policy
     impossible: dict[str, str]
@@ -48,13 +49,15 @@ class Subject(NamedTuple):
         return f"{self.name}-first"
 
 
-def of_dataset(name: str, policy: Policy, state: State, say: Callable[[str], object], log: Callable[[dict[str, Any]], None]) -> Subject:
+def of_dataset(
+    name: str, dataset: str, policy: Policy, state: State, say: Callable[[str], object], log: Callable[[dict[str, Any]], None]
+) -> Subject:
     """A data set of the package; its first model is trained if there is none, and `log` gets its metrics."""
-    subject = Subject(name, None, policy, {}, Limits(), IMAGES)
+    subject = Subject(name, dataset, None, policy, {}, Limits(), IMAGES)
     folder = state.pipeline(subject.first)
     if not (folder / MANIFEST).exists():
-        say(f"training the first model on {name}")
-        metrics = train(name, folder, name=subject.first, threads=2)
+        say(f"training the first model on {dataset}")
+        metrics = train(dataset, folder, name=subject.first, threads=2)
         log(metrics)
         say(f"it is right on {metrics['accuracy_clean']:.1%} of held-out clean images, after {metrics['seconds']:.0f} s")
     return subject
@@ -91,7 +94,8 @@ def of_file(wanted: DeploymentFile, policy: Policy, state: State, say: Callable[
         say(f"no {remedy} for this model: {reason}")
     say(f"remedies: {', '.join(possible)}" if possible else "this model is monitored; no remedy of the policy can mend it")
     limits, images = _sizes(folder, wanted.model.shape)
-    return Subject(wanted.name, root, reduce(policy, known["impossible"]), known["impossible"], limits, images, wanted.model.features or ())
+    reduced = reduce(policy, known["impossible"])
+    return Subject(wanted.name, wanted.name, root, reduced, known["impossible"], limits, images, wanted.model.features or ())
 
 
 def reduce(policy: Policy, impossible: dict[str, str]) -> Policy:

@@ -130,7 +130,8 @@ class Terminal:
 
     def _message(self) -> str:
         count = len(self._questions)
-        return f"scanflow ({count} question{'s' * (count > 1)})> " if count else "scanflow> "
+        who = " ".join(["scanflow", *filter(None, [self._visitor.deployment])])
+        return f"{who} ({count} question{'s' * (count > 1)})> " if count else f"{who}> "
 
     async def _carry_out(self, typed: str) -> None:
         verb = typed.strip().lower()
@@ -150,6 +151,8 @@ class Terminal:
                     await self._write(shown(named, self._graphics, self._console.width))
                     return
             lines = await asyncio.to_thread(self._commands.run, typed)
+            if verb.startswith("use "):
+                await self._know(sections=True)
         except (CommandError, WireError) as error:
             await self._show(Text(str(error), "bold"))
             return
@@ -171,7 +174,7 @@ class Terminal:
             self._gate = None
 
     def _completer(self) -> Completer:
-        return completer(self._incidents, self._questions.values(), self._sections)
+        return completer(self._incidents, self._questions.values(), self._sections, self._commands.deployments)
 
     def _waiting(self) -> QuestionView | None:
         """A question that has not had the terminal yet. It waits while a command is being typed, so that no letter of it answers."""
@@ -210,19 +213,23 @@ class Terminal:
         if not fresh:
             return
         # Questions and incidents change with events only, so most looks ask for nothing else.
-        questions = await asyncio.to_thread(self._visitor.questions)
-        status = await asyncio.to_thread(self._visitor.status)
-        if not self._begun:
-            self._sections = await asyncio.to_thread(self._commands.sections)
+        await self._know()
         self._seen = fresh[-1][0]
-        self._questions = {question.question: question for question in questions}
-        self._incidents = [view["incident"] for view in status["incidents"]]
         news = [(at, text) for _, at, text in fresh]
         self._news += news if self._begun else news[-BACKLOG:]
         self._begun = True
         self._tell_keys([text for _, text in news])
         if self._keys is None:
             await self._show_news()
+
+    async def _know(self, *, sections: bool = False) -> None:
+        """Learn what is open, and what can be typed."""
+        questions = await asyncio.to_thread(self._visitor.questions)
+        statuses = await asyncio.to_thread(self._visitor.statuses)
+        if sections or not self._begun:
+            self._sections = await asyncio.to_thread(self._commands.sections)
+        self._questions = {question.question: question for question in questions}
+        self._incidents = [view["incident"] for status in statuses for view in status["incidents"]]
 
     async def _show_news(self) -> None:
         """All news but echoes of what was just answered here. While images are labelled news waits: it would push them off the screen."""
@@ -297,7 +304,7 @@ class Terminal:
         else:
             left = [seq for seq in question.items if seq not in question.answers]
             await self._show(Text(f"question {question.question}: {len(left)} images to label; q leaves them for later", "bold"))
-            images = await asyncio.to_thread(self._visitor.images, left)
+            images = await asyncio.to_thread(self._visitor.images, left, question.question)
             session = labels = LabellingSession(question, self._name)
             viewing = Viewing(labels, images, self._visitor, self._graphics)
             drawing, features = drawing_for(self._console), self._visitor.features

@@ -76,7 +76,8 @@ class Viewing:
         if item in self.beside:
             return
         image = self.images.get(item)
+        question = self._session.question.question
         try:
-            self.beside[item] = await asyncio.to_thread(self._visitor.neighbours, item) if image is not None and image.ndim > 1 else []
+            self.beside[item] = await asyncio.to_thread(self._visitor.neighbours, item, question) if image is not None and image.ndim > 1 else []
         except RemoteError:  # nothing to compare with: the image is labelled all the same
             self.beside[item] = []

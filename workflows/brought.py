@@ -2,6 +2,7 @@
 
     name = "pets"
     classes = ["cat", "dog"]          # in the order of the model's outputs
+    policy = "strict.toml"            # may be left out: the rules for this deployment, beside --policy
 
     [model]
     torch = "net.py:build"            # or onnx = "model.onnx"
@@ -23,6 +24,8 @@ import msgspec
 
 from scenarios import brought
 from scenarios.datasets import DATASETS
+
+NAME = r"[a-z0-9][a-z0-9-]{0,34}"  # of a deployment: it is a folder, a container and a part of an address
 
 
 class DeploymentFileError(ValueError):
@@ -59,9 +62,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class DeploymentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a deployment file says; relative paths in it start from `folder`, where it lies."""
+    """What a deployment file says; relative paths in it start from `folder`, where it lies. `policy`: a file with the rules for this one."""
 
     name: str
+    policy: str | None = None
     classes: tuple[str, ...] | None = None
     model: Model
     data: brought.Brought
@@ -109,7 +113,7 @@ def _check_keys(raw: dict[str, Any], path: Path) -> None:
 
 def _check(found: DeploymentFile, path: Path) -> None:
     model = found.model
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,34}", found.name):
+    if not re.fullmatch(NAME, found.name):
         raise DeploymentFileError(f"{path}: name = {found.name!r}; expected up to 35 small letters, digits and dashes")
     if found.name in DATASETS:
         raise DeploymentFileError(f"{path}: name = {found.name!r} is a data set of the package; choose another one")

@@ -34,6 +34,16 @@ class Host(Protocol):
         """Stop what was started."""
 
 
+class SharedHost(Protocol):
+    """Runs the agents of several deployments. What happens to an agent of one deployment is that one's alone."""
+
+    def open(self, deployment: str, factories: Mapping[str, Callable[[], Agent]]) -> Host:
+        """The view that one deployment has of it; to be started and stopped by itself. `factories` make its agents by name."""
+
+    def stop(self) -> None:
+        """Stop what was started for all."""
+
+
 class LocalHost:
     """Agents as objects of this process; jobs on an executor. The in-memory twin of the Ray host.
 
@@ -94,3 +104,37 @@ class LocalHost:
         agent = self._factories[name]()
         agent.restore(self._history(name))
         self._agents[name] = agent
+
+
+class SharedLocalHost:
+    """The in-memory twin of the shared Ray host: each deployment's agents are objects of their own, jobs go to one executor.
+
+    >>> from agents.desk import Desk
+    >>> shared = SharedLocalHost()
+    >>> hosts = [shared.open(name, {"desk": lambda: Desk("either")}) for name in ("digits", "mnist")]
+    >>> for host in hosts:
+    ...     host.start(lambda _name: ())
+    >>> hosts[0].kill("desk")
+    >>> [host.at("desk")["state"] for host in hosts]
+    ['(not running; restored with its next message)', 'open']
+    """
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self._executor = executor
+
+    def open(self, deployment: str, factories: Mapping[str, Callable[[], Agent]]) -> LocalHost:  # noqa: ARG002 - objects need no name to be apart
+        """One deployment's view."""
+        return _OneOfSeveral(factories, self._executor)
+
+    def stop(self) -> None:
+        """Let the executor end."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+
+class _OneOfSeveral(LocalHost):
+    """Drops its agents at its end, and leaves the executor to the others."""
+
+    def stop(self) -> None:
+        """Drop all agents."""
+        self._agents.clear()

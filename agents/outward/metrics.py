@@ -104,7 +104,7 @@ class Metrics(Collector):
         self._first, self._clock = deployment, clock
         self._lock = threading.Lock()
         self._known: defaultdict[str, Deployed] = defaultdict(Deployed)
-        self._known[deployment]  # told of from the start, with nothing in it yet
+        self._known[deployment]  # told of from the start, with nothing in it yet; others when they are watched
         self._services: dict[str, Callable[[], Stats]] = {}
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._handled: Counter[str] = Counter()
@@ -115,22 +115,24 @@ class Metrics(Collector):
         )  # fmt: skip
         self._registry.register(self)
 
-    def listen(self, message: Message) -> None:
-        """To be told every message."""
+    def listen(self, message: Message, *, deployment: str = "") -> None:
+        """To be told every message; `deployment` is whose it is where it names none itself."""
         with self._lock:
-            self._known[message.deployment or self._first].fold(message)
+            self._known[message.deployment or deployment or self._first].fold(message)
 
-    def took(self, agent: str, message: Message, seconds: float) -> None:
+    def took(self, agent: str, message: Message, seconds: float, *, deployment: str = "") -> None:
         """To be told how long an agent took to handle a message."""
         with self._lock:
             self._seconds[agent] += seconds
             self._handled[agent] += 1
         if isinstance(message, WindowObserved):
-            self._checks.labels(message.deployment or self._first).observe(seconds)
+            self._checks.labels(message.deployment or deployment or self._first).observe(seconds)
 
     def watch(self, deployment: str, stats: Callable[[], Stats]) -> None:
         """Tell of an inference service, too; `stats` is asked at each look."""
         self._services[deployment] = stats
+        with self._lock:
+            self._known[deployment]  # told of from here on, with nothing in it yet
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """Everything as Prometheus reads it, and its content type; `accept` is the header of who asks."""

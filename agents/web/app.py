@@ -59,18 +59,23 @@ class Visit:
         return "hx-request" in self.request.headers
 
     @property
+    def at(self) -> str:
+        """What leads the addresses of this deployment's pages; empty where it is the only one."""
+        return str(self.request.scope.get("root_path", ""))
+
+    @property
     def name(self) -> str:
         """What the address names."""
         return str(self.request.path_params["name"])
 
 
 class Site:
-    """Handlers and what they share. `app` is the ASGI application."""
+    """Handlers and what they share. `app` is the ASGI application; `at` is where it is mounted, if it is (`agents.web.several`)."""
 
-    def __init__(self, reception: Reception, access: Access) -> None:
+    def __init__(self, reception: Reception, access: Access, at: str = "") -> None:
         self.reception, self.access = reception, access
         self.beside = Beside()
-        self.views, self.seats = Views(reception, self.beside), Seats(reception)
+        self.views, self.seats = Views(reception, self.beside, at), Seats(reception)
         self.live = Live(reception.board, self.views.frames, beat=self.seats.sweep)
         self.map, self.team = MapPages(self.views), TeamPages()
         self._albums: dict[str, Images] = {}
@@ -140,8 +145,12 @@ class Site:
     # --- overview ---
 
     def _overview(self, visit: Visit) -> Response:
-        watch = f"{visit.request.base_url}enter?token={self.access.watch_token}"
+        watch = self._watch_link(visit)
         return self._page("overview.html", visit, **self.views.now(), watch_link=watch)
+
+    def _watch_link(self, visit: Visit) -> str:
+        address = visit.request.url
+        return f"{address.scheme}://{address.netloc}/enter?token={self.access.watch_token}"
 
     def _status(self, visit: Visit) -> Response:
         return _json(plain(self.reception_of(visit).board.status()))
@@ -358,6 +367,7 @@ def _safe(response: Response) -> Response:
 
 
 def _go(address: str, visit: Visit) -> Response:
+    address = visit.at + address
     return Response(status_code=204, headers={"hx-redirect": address}) if visit.by_script else RedirectResponse(address, 303)
 
 

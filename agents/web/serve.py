@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from agents.reception import Reception
 from agents.web.access import LOOPBACK, Access
 from agents.web.app import Site
+from agents.web.several import FrontSite, place
 
 PORT = 8765
 START_SECONDS = 10.0
@@ -25,6 +26,7 @@ class WebPage:
 
     Parameters
     ----------
+    reception : of the deployment, or of each of several.
     host : address to bind; a loopback address answers this machine only.
     port : 0 takes a free one.
     routes : further addresses, which look after their own access; each is made for the page's `Access`.
@@ -40,7 +42,8 @@ class WebPage:
     """
 
     def __init__(
-        self, reception: Reception, host: str = "127.0.0.1", port: int = PORT, routes: Sequence[Callable[[Access], BaseRoute]] = (),
+        self, reception: Reception | Sequence[Reception], host: str = "127.0.0.1", port: int = PORT,
+        routes: Sequence[Callable[[Access], BaseRoute]] = (),
     ) -> None:
         self._socket = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -50,7 +53,9 @@ class WebPage:
         self.address = f"http://[{shown}]:{self.port}" if ":" in shown else f"http://{shown}:{self.port}"
         self.link = f"{self.address}/enter?token={self.access.token}"
         self.watch_link = f"{self.address}/enter?token={self.access.watch_token}"
-        self.site = Site(reception, self.access)
+        receptions = [reception] if isinstance(reception, Reception) else reception
+        self.site = Site(receptions[0], self.access) if len(receptions) == 1 else FrontSite(receptions, self.access)
+        self._sites: list[Site] = self.site.sites if isinstance(self.site, FrontSite) else [self.site]
         self.site.app.router.routes.extend(route(self.access) for route in routes)
         config = uvicorn.Config(
             self.site.app, log_level="warning", access_log=False,  # a log of requests would hold the token
@@ -63,26 +68,33 @@ class WebPage:
 
     def close(self) -> None:
         """End all streams, answer what is under way, let the port go."""
-        self.site.seats.sweep(older_than=0.0)
+        for site in self._sites:
+            site.seats.sweep(older_than=0.0)
         self._server.should_exit = True
-        # Streams end only when they are told; the server waits for them.
-        if (loop := self.site.live.loop) is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self.site.live.close)
+        for live in [site.live for site in self._sites]:  # streams end only when they are told; the server waits for them
+            if (loop := live.loop) is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(live.close)
         self._thread.join(10.0)
-        self.site.live.join(10.0)
+        for site in self._sites:
+            site.live.join(10.0)
         self._socket.close()
+
+    def address_of(self, deployment: str) -> str:
+        """Where the pages of a deployment begin."""
+        return self.address + (place(deployment) if isinstance(self.site, FrontSite) else "")
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
 
     def _await_start(self) -> None:
-        if not self.site.live.started.wait(START_SECONDS):
+        if not all(site.live.started.wait(START_SECONDS) for site in self._sites):
             self.close()
             raise WebError(f"the page did not start within {START_SECONDS:.0f} s; go on without it, or try again")
 
 
 def open_page(
-    reception: Reception, host: str, port: int, say: Callable[[str], None], routes: Sequence[Callable[[Access], BaseRoute]] = (),
+    reception: Reception | Sequence[Reception], host: str, port: int, say: Callable[[str], None],
+    routes: Sequence[Callable[[Access], BaseRoute]] = (),
 ) -> WebPage | None:
     """Serve the page and say where it is; where it cannot be, say why, and go on without."""
     try:

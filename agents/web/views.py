@@ -66,21 +66,21 @@ def _engine() -> jinja2.Environment:
 
 
 class Views:
-    """Renders. Everything that people wrote is escaped by the template engine."""
+    """Renders. Everything that people wrote is escaped by the template engine. `at` leads every address, where several deployments have pages."""
 
-    def __init__(self, reception: Reception, beside: Beside) -> None:
-        self._reception, self._beside = reception, beside
+    def __init__(self, reception: Reception, beside: Beside, at: str = "") -> None:
+        self._reception, self._beside, self._at = reception, beside, at
         self.assets, self._engine = assets(), _engine()
 
     def page(self, template: str, visitor: Session | None, notice: str = "", **fields: Any) -> str:
         """A whole page for a visitor, or for somebody who is not known."""
         status = self._reception.board.status()
-        around = {"session": visitor, "status": status, "open_count": len(status.questions), "notice": notice}
+        around = {"session": visitor, "status": status, "open_count": len(status.questions), "notice": notice, "at": self._at}
         return self._engine.get_template(template).render(around | fields)
 
     def part(self, template: str, **fields: Any) -> str:
         """A piece of a page."""
-        return self._engine.get_template(template).render(**fields)
+        return self._engine.get_template(template).render({"at": self._at} | fields)
 
     # --- overview ---
 

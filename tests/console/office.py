@@ -45,7 +45,8 @@ class Office:
     anybody else does.
     """
 
-    def __init__(self, folder: Path, images: dict[int, np.ndarray], enough: int | None = None, rival: dict[int, str] | None = None) -> None:
+    def __init__(self, folder: Path, images: dict[int, np.ndarray], enough: int | None = None, rival: dict[int, str] | None = None, name: str = "digits") -> None:
+        self.name = name
         self.state, self.images, self.enough, self.rival = State(folder), images, enough, rival or {}
         self.taken: list[tuple[int, int | None]] = []
         self.undoable = True
@@ -53,7 +54,7 @@ class Office:
         self.closed: dict[str, str] = {}
         self.seats: list[Seat] = []
         self.messages: list[Message] = []
-        self.board, self._desk, self._count, self._kept = Board("digits"), Desk("digits"), 0, False
+        self.board, self._desk, self._count, self._kept = Board(name), Desk(name), 0, False
 
     def __enter__(self):
         self.state.__enter__()
@@ -95,35 +96,37 @@ class Office:
     def say(self, kind: type[Message], source: str = "checker", incident: str | None = None, **fields) -> None:
         self._count += 1
         if incident is None:
-            incident = "" if kind is PipelineLive else "digits-1"
-        self.post(kind(id=f"m{self._count}", source=source, deployment="digits", incident=incident, **fields))
+            incident = "" if kind is PipelineLive else f"{self.name}-1"
+        self.post(kind(id=f"m{self._count}", source=source, deployment=self.name, incident=incident, **fields))
 
-    def live(self, pipeline: str = "digits-first") -> None:
+    def live(self, pipeline: str = "") -> None:
+        pipeline = pipeline or f"{self.name}-first"
         self.say(PipelineLive, pipeline=pipeline, previous="", reference="r", base=pipeline, gated=False, since=1, version="1", reason="started")
 
     def open_incident(self) -> None:
-        self.say(IncidentOpened, pipeline="digits-first", onset=900, alarm_at=960, log_evidence=14.2)
+        self.say(IncidentOpened, pipeline=f"{self.name}-first", onset=900, alarm_at=960, log_evidence=14.2)
 
-    def ask_labels(self, question: str = "digits-1/audit", classes: tuple[str, ...] = DIGITS, purpose: str = "audit", **more) -> None:
+    def ask_labels(self, question: str = "", classes: tuple[str, ...] = DIGITS, purpose: str = "audit", **more) -> None:
         if not self._kept:
             empty = np.zeros((len(self.images), 1), np.float32)
             window = Window(np.array(list(self.images)), np.stack(list(self.images.values())), empty, empty, empty, np.zeros(len(empty), np.int64))
-            Evidence(self.state).keep("digits-1", "window", window)
+            Evidence(self.state).keep(f"{self.name}-1", "window", window)
             self._kept = True
         text = "These images are drawn at random from those that look different. Your labels measure how often the model is wrong on them."
+        question = question or f"{self.name}-1/audit"
         self.say(AskLabels, question=question, items=tuple(self.images), purpose=purpose, text=text, classes=classes, deadline=600.0, **more)
 
     def ask_choice(self) -> None:
         kinds = (("nothing", 0.513), ("recalibrate", 0.781), ("filter", 0.965), ("fine_tune", 0.941))
         remedies = tuple(
-            Remedy(name, f"digits-1-{name}", value, (value - 0.08, value + 0.03), value - 0.513, (value - 0.6, value - 0.48), 3.0, 0.98, 0.001, 0.0004, 31.0, 12)
+            Remedy(name, f"{self.name}-1-{name}", value, (value - 0.08, value + 0.03), value - 0.513, (value - 0.6, value - 0.48), 3.0, 0.98, 0.001, 0.0004, 31.0, 12)
             for name, value in kinds
         )
-        self.say(RemediesMeasured, remedies=remedies, base="digits-first", after=1200, labels_used=12)
+        self.say(RemediesMeasured, remedies=remedies, base=f"{self.name}-first", after=1200, labels_used=12)
         verdicts = {"filter": "fits, utility +0.451, the highest", "fine_tune": "fits, utility +0.377", "recalibrate": "the labels do not speak for it: 0.6 to 1"}
-        self.say(RemedyChosen, remedy="filter", pipeline="digits-1-filter", reason="gains +0.452", verdicts=verdicts)
+        self.say(RemedyChosen, remedy="filter", pipeline=f"{self.name}-1-filter", reason="gains +0.452", verdicts=verdicts)
         text = "I would apply filter: it gains +0.452 on drifted data (interval +0.365 to +0.485). Approve, choose another, or decline?"
-        self.say(AskChoice, question="digits-1/approve", options=("approve", "fine_tune", "decline"), default="decline", text=text, deadline=600.0)
+        self.say(AskChoice, question=f"{self.name}-1/approve", options=("approve", "fine_tune", "decline"), default="decline", text=text, deadline=600.0)
 
     def _images(self, seqs):
         known = [int(seq) for seq in seqs if int(seq) in self.images]

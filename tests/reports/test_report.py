@@ -1,11 +1,16 @@
 import json
 import re
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from agents.report import app, kept_in
+from agents.homes import home
+from agents.ledger import Ledger
+from agents.report import app, kept_in, read
+from agents.state import State
 from agents.web.png import size_of
+from tests.agents.helpers import live
 
 RUN = CliRunner()
 
@@ -55,3 +60,12 @@ def test_reading_leaves_nothing_behind(report, played, tmp_path):
     report("--incident", "digits-1")
     assert kept_in(played[0])("digits-2", [1]) == {}
     assert sorted(path for path in played[0].rglob("*") if ".db" not in path.name) == before
+
+
+def test_a_report_reads_the_ledgers_of_all_deployments_of_a_folder_in_the_order_of_time(tmp_path):
+    with State(tmp_path) as state:
+        for name, at in (("digits", 2.0), ("mnist", 1.0)):
+            ledger = Ledger.in_folder(home(state, name, alone=False).folder, clock=lambda: at)  # noqa: B023 - called at once
+            ledger.append([msgspec.structs.replace(live(f"{name}-first"), deployment=name)])
+            ledger.close()
+    assert [message.deployment for message in read(tmp_path)] == ["mnist", "digits"]

@@ -141,11 +141,12 @@
     }
     return best;
   };
+  const site = holder.dataset.points.replace(/\/map\.json$/, ""); // where this deployment's pages are
   const show = (point) => {
     hover.hidden = !point;
     if (!point) return;
     const image = hover.querySelector("img");
-    const address = point.kind === "clean" ? `/clean/${point.key}?of=${encodeURIComponent(shown.pipeline)}` : `/map/image/${point.key}`;
+    const address = point.kind === "clean" ? `${site}/clean/${point.key}?of=${encodeURIComponent(shown.pipeline)}` : `${site}/map/image/${point.key}`;
     if (image.getAttribute("src") !== address) image.src = address;
     const word = point.label < 0 ? "answer not told" : shown.classes[point.label];
     const what = point.kind === "clean" ? `clean: ${word}` : `record ${point.key}: ${word}`;
@@ -165,7 +166,7 @@
   };
   const choose = () => {
     const keys = [...new Set(points.filter((point) => point.kind !== "clean" && inside([point.px, point.py])).map((point) => point.key))];
-    if (keys.length) htmx.ajax("GET", `/map/look?seqs=${keys.slice(0, 1500).join(",")}`, { target: "#look", swap: "innerHTML" });
+    if (keys.length) htmx.ajax("GET", `${site}/map/look?seqs=${keys.slice(0, 1500).join(",")}`, { target: "#look", swap: "innerHTML" });
   };
 
   canvas.addEventListener("pointerdown", (event) => {
