@@ -231,10 +231,15 @@ def test_each_option_has_one_letter(options):
 
 
 @given(st.lists(st.sampled_from("0123456789sunbeqy?x"), max_size=40))
-def test_whatever_is_pressed_no_image_is_answered_twice(keys):
+def test_whatever_is_pressed_no_image_is_answered_twice_and_only_what_was_said_is_amended(keys):
     session = LabellingSession(labels(items=tuple(range(1, 9))))
-    seqs = [offer.seq for offer in press(session, keys) if offer.answer != "expected"]
+    offers = [offer for offer in press(session, keys) if offer.answer != "expected"]
+    seqs = [offer.seq for offer in offers if not offer.amend]
     assert len(seqs) == len(set(seqs)) and seqs == sorted(seqs)
+    said = {}
+    for offer in offers:
+        assert offer.amend == (offer.seq in said) and said.get(offer.seq) != offer.answer
+        said[offer.seq] = offer.answer
     assert session.sent == len(seqs) + (session.state == "done" and len(seqs) < 8)
 
 
