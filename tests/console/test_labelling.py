@@ -122,6 +122,17 @@ def test_an_own_image_comes_again_before_the_last_one():
     assert session.press("1") == [Offer(15, "3"), Offer(12, "1")] and session.item == 19
 
 
+def test_an_own_image_does_not_come_again_while_several_are_open():
+    view = repeating(12)
+    view.items = (12, 15, 19, 23)
+    session = LabellingSession(view, "ana")
+    session.press("7")
+    session.hand_in()
+    twice(session, {12: {"ana": "7"}})
+    session.press("3")
+    assert session.item == 19
+
+
 def test_an_image_is_not_taken_from_under_the_fingers_to_be_named_twice():
     session = LabellingSession(repeating(15), "ana")
     twice(session, {15: {"bob": "3"}})
