@@ -6,7 +6,7 @@ second of a person's time, labels are asked for as long as the last one brings w
 
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -28,6 +28,39 @@ def worth_asking(most: int, seconds: Sequence[float], price: float) -> int:
     if not price or not known:
         return most
     return min(most, int(WORTH / (price * statistics.median(known))))
+
+
+class Stopwatch:
+    """Times each image of a question from when it is shown to its answer. `clock` counts seconds.
+
+    >>> times = iter([10.0, 13.5, 20.0])
+    >>> watch = Stopwatch(lambda: next(times))
+    >>> watch.show(12)
+    >>> watch.show(12)  # still shown: it goes on
+    >>> watch.answer(12)
+    >>> watch.taken(12), watch.taken(15)
+    (3.5, None)
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._shown: int | None = None
+        self._since = 0.0
+        self._taken: dict[int, float] = {}
+
+    def show(self, item: int | None) -> None:
+        """An image is shown from now on, unless it is already."""
+        if item is not None and item != self._shown:
+            self._shown, self._since = item, self._clock()
+
+    def answer(self, item: int) -> None:
+        """The person has answered an image just now."""
+        if item == self._shown:
+            self._taken[item], self._shown = self._clock() - self._since, None
+
+    def taken(self, item: int) -> float | None:
+        """Seconds that its answer took; None where it was not shown."""
+        return self._taken.get(item)
 
 
 class PaceView(msgspec.Struct, frozen=True):

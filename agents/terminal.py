@@ -303,8 +303,9 @@ class Terminal:
             await self._by_keys(session, lambda _columns, _rows: choice_screen(choice))
         else:
             left = [seq for seq in question.items if seq not in question.answers]
+            shown = [seq for seq in question.items if seq in left or seq in question.repeats]
             await self._show(Text(f"question {question.question}: {len(left)} images to label; q leaves them for later", "bold"))
-            images = await asyncio.to_thread(self._visitor.images, left, question.question)
+            images = await asyncio.to_thread(self._visitor.images, shown, question.question)
             session = labels = LabellingSession(question, self._name)
             viewing = Viewing(labels, images, self._visitor, self._graphics)
             drawing, features = drawing_for(self._console), self._visitor.features

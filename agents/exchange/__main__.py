@@ -41,7 +41,7 @@ def write_out(
             raise ExchangeError(f"there is no open question {question!r} about labels; open are: {known}")
         for view in views:
             if question in ("", view.question):
-                images = visitor.images(folder.wanted(view))
+                images = visitor.images(folder.wanted(view), view.question)
                 if as_tasks:
                     told = label_studio.write(into, view, images, visitor.features, predictions=predictions)
                 else:

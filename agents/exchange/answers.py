@@ -1,7 +1,7 @@
 """Answers from a file: what is wrong with each, and which of them the desk is still to hear."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from agents.board import NO_ANSWER, QuestionView
@@ -64,6 +64,7 @@ class Outcome(NamedTuple):
 TOLD = {
     "taken": "taken", "amended": "amended", "known": "known already",
     "late": "left aside: their question is not open (any more), so they are not needed",
+    "waiting": "left waiting for the images before them: these labels measure, so none may be left out; skip and unsure are answers",
 }  # fmt: skip
 
 
@@ -84,12 +85,15 @@ def said(text: str, classes: Sequence[str]) -> str | None:
 def take(desk: Desk, answers: Iterable[Answer], channel: str) -> Outcome:
     """Hand in answers, one by one, so that one that is wrong holds up no other. Handing in the same ones again changes nothing.
 
-    Who says something else of a record than before amends it; what somebody else has named already is compared with that.
+    Who says something else of a record than before amends it; what somebody else has named already is compared with that. Labels that measure
+    are handed in in the order in which they are asked for, whatever the order of the file, and only up to the first image without one: the
+    order was drawn at random, and whoever leaves out the hard ones would make the model look better than it is.
     """
     views = {view.question: view for view in desk.questions() if view.kind == "labels"}
     counts: Counter[str] = Counter()
     problems = []
-    for one in answers:
+    ready, counts["waiting"] = _in_turn(list(answers), views)
+    for one in ready:
         view = views.get(one.question)
         if view is None:
             counts["late"] += 1
@@ -113,7 +117,22 @@ def take(desk: Desk, answers: Iterable[Answer], channel: str) -> Outcome:
             counts["late"] += 1
         else:
             problems.append(f"{one.place}: not taken: {refused}")
-    return Outcome(dict(counts), problems)
+    return Outcome(dict(+counts), problems)
+
+
+def _in_turn(answers: list[Answer], views: Mapping[str, QuestionView]) -> tuple[list[Answer], int]:
+    """The answers that may be handed in now, in their order, and how many wait. An answer that will be refused leaves no gap."""
+    turns: dict[tuple[str, int], int] = {}
+    too_early: set[tuple[str, int]] = set()
+    for view in views.values():
+        if view.purpose != "audit":
+            continue
+        there = {one.seq for one in answers if one.question == view.question} | set(view.answers)
+        gap = next((place for place, seq in enumerate(view.items) if seq not in there), len(view.items))
+        turns |= {(view.question, seq): place for place, seq in enumerate(view.items)}
+        too_early |= {(view.question, seq) for seq in view.items[gap:] if seq not in view.answers}
+    ready = [one for one in answers if (one.question, one.seq) not in too_early]
+    return sorted(ready, key=lambda one: turns.get((one.question, one.seq), -1)), len(answers) - len(ready)
 
 
 def _wrong(one: Answer, answer: str | None, view: QuestionView) -> str:

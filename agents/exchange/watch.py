@@ -14,8 +14,8 @@ class Office(Desk, Protocol):
 
     features: tuple[str, ...]
 
-    def images(self, seqs: list[int]) -> dict[int, NDArray[Any]]:
-        """Images by record, as far as they are kept."""
+    def images(self, seqs: list[int], question: str = "") -> dict[int, NDArray[Any]]:
+        """Images by record, as far as they are kept; `question` tells whose."""
         ...
 
 
@@ -32,7 +32,7 @@ class Watch:
         told = []
         for view in self._office.questions():
             if view.kind == "labels" and view.question not in self._open:
-                images = self._office.images(folder.wanted(view))
+                images = self._office.images(folder.wanted(view), view.question)
                 told += folder.write(self._place, view, images, self._office.features)
                 self._open.add(view.question)
         for file in folder.files_in(self._place):

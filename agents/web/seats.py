@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from agents.board import QuestionView
 from agents.labelling import LabellingSession, Offer
+from agents.pace import Stopwatch
 from agents.reception import ANSWER_SECONDS, Reception
 
 HOLD_SECONDS = 20.0
@@ -26,6 +27,8 @@ class Seat:
         self._lock = threading.RLock()
         self._held_since = 0.0
         self._waiting: dict[str, tuple[Offer, float]] = {}  # offers that the desk has not spoken about
+        self._watch = Stopwatch(clock)
+        self._watch.show(self.session.item)
 
     def press(self, key: str, item: int | None) -> None:
         """Take a key that was pressed while image `item` was shown. One that was meant for another image answers nothing."""
@@ -34,11 +37,15 @@ class Seat:
             if item is not None and item != self.session.item:
                 self.session.note = self.session.note or "another image is shown by now; that key was not taken"
                 return
-            before = self.session.held
-            self._send(self.session.press(key))
+            before, shown = self.session.held, self.session.item
+            offers = self.session.press(key)
+            if shown is not None and shown != self.session.item:
+                self._watch.answer(shown)
+            self._send(offers)
             if self.session.held is not before:
                 self._held_since = self._clock()
             self.look()
+            self._watch.show(self.session.item)
 
     @property
     def unheld(self) -> tuple[int, ...]:
@@ -80,7 +87,10 @@ class Seat:
 
     def _send(self, offers: list[Offer]) -> None:
         for offer in offers:
-            offered = self._reception.offer(self.session.question.question, offer.answer, self.by, offer.seq, source="web", amend=offer.amend)
+            offered = self._reception.offer(
+                self.session.question.question, offer.answer, self.by, offer.seq, source="web", amend=offer.amend,
+                seconds=self._watch.taken(offer.seq),
+            )
             self._waiting[offered] = (offer, self._clock())
 
 

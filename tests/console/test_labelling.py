@@ -122,6 +122,17 @@ def test_an_own_image_comes_again_before_the_last_one():
     assert session.press("1") == [Offer(15, "3"), Offer(12, "1")] and session.item == 19
 
 
+def test_an_own_image_does_not_come_again_while_several_are_open():
+    view = repeating(12)
+    view.items = (12, 15, 19, 23)
+    session = LabellingSession(view, "ana")
+    session.press("7")
+    session.hand_in()
+    twice(session, {12: {"ana": "7"}})
+    session.press("3")
+    assert session.item == 19
+
+
 def test_an_image_is_not_taken_from_under_the_fingers_to_be_named_twice():
     session = LabellingSession(repeating(15), "ana")
     twice(session, {15: {"bob": "3"}})
@@ -231,10 +242,15 @@ def test_each_option_has_one_letter(options):
 
 
 @given(st.lists(st.sampled_from("0123456789sunbeqy?x"), max_size=40))
-def test_whatever_is_pressed_no_image_is_answered_twice(keys):
+def test_whatever_is_pressed_no_image_is_answered_twice_and_only_what_was_said_is_amended(keys):
     session = LabellingSession(labels(items=tuple(range(1, 9))))
-    seqs = [offer.seq for offer in press(session, keys) if offer.answer != "expected"]
+    offers = [offer for offer in press(session, keys) if offer.answer != "expected"]
+    seqs = [offer.seq for offer in offers if not offer.amend]
     assert len(seqs) == len(set(seqs)) and seqs == sorted(seqs)
+    said = {}
+    for offer in offers:
+        assert offer.amend == (offer.seq in said) and said.get(offer.seq) != offer.answer
+        said[offer.seq] = offer.answer
     assert session.sent == len(seqs) + (session.state == "done" and len(seqs) < 8)
 
 

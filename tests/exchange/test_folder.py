@@ -60,12 +60,29 @@ def test_what_is_filled_in_comes_back_to_its_records_and_bears_its_channel(asked
 
 
 def test_half_a_file_will_do_and_the_same_file_again_changes_nothing(asked, office, visitor):
-    fill(asked, {12: "7", 19: "skip"})
+    fill(asked, {12: "7", 15: "skip"})
     assert hand_in(visitor, asked) == ({"taken": 2}, [])
     assert hand_in(visitor, asked) == ({"known": 2}, [])
-    fill(asked, {15: "3"})
+    fill(asked, {19: "3"})
     assert hand_in(visitor, asked) == ({"known": 2, "taken": 1}, [])
-    assert office.taken == [(12, 7), (19, None), (15, 3)]
+    assert office.taken == [(12, 7), (15, None), (19, 3)]
+
+
+def test_labels_that_measure_wait_for_those_before_them_and_come_in_the_order_of_asking(asked, office, visitor):
+    fill(asked, {12: "7", 19: "3", 23: "3"})
+    assert hand_in(visitor, asked) == ({"taken": 1, "waiting": 2}, []) and office.taken == [(12, 7)]
+    lines = (asked / "labels.csv").read_text().splitlines()
+    (asked / "labels.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]))  # as somebody may sort it
+    fill(asked, {15: "unsure"})
+    assert hand_in(visitor, asked) == ({"known": 1, "taken": 3}, []) and office.taken == [(12, 7), (15, None), (19, 3), (23, 3)]
+
+
+def test_labels_to_learn_from_may_be_given_in_any_order(office, visitor, tmp_path):
+    office.ask_labels(purpose="teaching")
+    [view] = visitor.questions()
+    folder.write(tmp_path, view, visitor.images(list(view.items)))
+    fill(folder.place_of(tmp_path, PLACE), {23: "3"})
+    assert hand_in(visitor, folder.place_of(tmp_path, PLACE)) == ({"taken": 1}, [])
 
 
 def test_another_answer_by_the_same_person_amends_and_by_another_is_compared(asked, office, visitor):

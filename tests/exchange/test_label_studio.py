@@ -74,10 +74,10 @@ def test_annotations_come_back_to_question_record_and_person_with_the_time_they_
     [asked] = visitor.questions()
     label_studio.write(tmp_path, asked, visitor.images(list(asked.items)))
     tasks = json.loads((tmp_path / "digits-1" / "audit" / "tasks.json").read_text())
-    file = save(tmp_path / "export.json", annotated(tasks, {12: "7", 19: None, 23: "none of these"}))
+    file = save(tmp_path / "export.json", annotated(tasks, {12: "7", 15: None, 19: "none of these"}))
     filled = label_studio.read(file)
     assert take(visitor, filled.answers, label_studio.CHANNEL) == ({"taken": 3}, []) and filled.problems == []
-    assert office.taken == [(12, 7), (19, None), (23, -1)]
+    assert office.taken == [(12, 7), (15, None), (19, -1)]
     given = [one for one in office.messages if type(one).__name__ == "LabelGiven"]
     assert {(one.channel, one.label.by, one.seconds) for one in given} == {("label-studio", "ana@example.org", 4.3)}
     assert take(visitor, label_studio.read(file).answers, label_studio.CHANNEL).counts == {"known": 3}

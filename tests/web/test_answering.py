@@ -124,6 +124,28 @@ def test_an_answer_that_is_left_lying_is_handed_in(office):
     assert seats.sweep() == 1 and office.taken == [(12, 7)]
 
 
+def test_a_label_takes_from_when_its_image_is_shown_to_its_answer(office):
+    office.ask_labels()
+    now = [100.0]
+    seats = Seats(office.reception, clock=lambda: now[0])
+    seat = seats.seat("s", "ana", office.board.questions()[0])
+    for item, at in ((12, 103.0), (15, 110.0), (19, 112.0)):
+        now[0] = at
+        seat.press("7", item)
+    assert [one.seconds for one in office.messages if isinstance(one, AnswerOffered)] == [3.0, 7.0]
+    assert [(pace.by, pace.channel, pace.seconds) for pace in office.board.status().paces] == [("ana", "web", 5.0)]
+
+
+def test_an_image_that_another_person_has_named_is_shown_to_be_named_a_second_time(office, ana):
+    office.ask_labels(repeats=(12,))
+    office.reception.answer("digits-1/audit", "7", "bob", 12)
+    assert place(ana.get("/question/digits-1/audit")) == "1 of 4"
+    assert place(ana.press("1", 12)) == "2 of 4"
+    [second] = [one for one in office.messages if isinstance(one, SecondOpinion)]
+    assert (second.first.by, second.second.by, second.agrees) == ("bob", "ana", False)
+    assert "0 of 1" in ana.get("/").text
+
+
 def test_it_works_without_scripts(office, ana):
     office.ask_labels()
     shown = ana.post("/press", question="digits-1/audit", key="7", item="12")
