@@ -27,7 +27,6 @@ class Talk:
         self.office, self.printed = office, io.StringIO()
         self.steps, self.graphics = [], None
         self.visitor = office.visitor()
-        self.visitor._wire.timeout = 2.0
 
     def when(self, condition, act):
         self.steps.append((condition, act))
