@@ -1,7 +1,7 @@
 """Principal components: the plane in which clean latents differ most, to draw records in.
 
 The plane is fitted once, on the reference, so that a map stays the same while records come and go: what moves is the data, not the map.
-Other projections keep neighbourhoods better, but either are drawn anew for each set of points (t-SNE) or need a library of their own (UMAP).
+`models.neighbourhoods` keeps neighbourhoods better, but is drawn anew for each set of points.
 
 Pearson, K. (1901). On lines and planes of closest fit to systems of points in space. Philosophical Magazine 2(11).
 """

@@ -281,7 +281,7 @@ class Site:
         return self._page("map.html", visit, **self.map.page(self.reception_of(visit)))
 
     def _map_points(self, visit: Visit) -> Response:
-        return self.map.points(self.reception_of(visit))
+        return self.map.points(self.reception_of(visit), visit.request.query_params.get("layout", ""))
 
     def _map_image(self, visit: Visit) -> Response:
         return _picture(self.map.image(self.reception_of(visit), visit.request.path_params["seq"]))

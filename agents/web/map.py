@@ -23,9 +23,9 @@ class MapPages:
         shown = self._atlas.map(reception)
         return {"map": shown, "looks": self._looks(reception, [point.key for point in shown.furthest(FURTHEST)]) if shown else []}
 
-    def points(self, reception: Reception) -> Response:
-        """The map for the script, as JSON."""
-        shown = self._atlas.map(reception)
+    def points(self, reception: Reception, layout: str) -> Response:
+        """The map for the script, as JSON. `layout`: "neighbours", or else the plane."""
+        shown = self._atlas.map(reception, "neighbours" if layout == "neighbours" else "plane")
         return Response(msgspec.json.encode(shown), media_type="application/json", status_code=200 if shown else 404)
 
     def image(self, reception: Reception, seq: int) -> bytes | None:

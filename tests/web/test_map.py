@@ -78,6 +78,23 @@ def test_the_plane_stays_while_records_come(office, traffic):
     assert after.reference == before.reference and set(before.recent) < set(after.recent)
 
 
+def test_beside_neighbours_only_the_places_differ_and_the_same_points_are_not_laid_out_twice(office, traffic, monkeypatch):
+    atlas = Atlas()
+    plane, beside = atlas.map(office.reception), atlas.map(office.reception, "neighbours")
+    told = [(point.key, point.label, point.distance) for point in plane.reference + plane.recent]
+    assert [(point.key, point.label, point.distance) for point in beside.reference + beside.recent] == told
+    assert beside.recent != plane.recent
+    monkeypatch.setattr("agents.atlas.lay_out", lambda _latents: pytest.fail("laid out again"))
+    assert atlas.map(office.reception, "neighbours") == beside
+
+
+def test_beside_neighbours_like_lies_with_like(office, traffic, ana):
+    drawn = ana.get("/map.json?layout=neighbours").json()
+    clean = {label: np.mean([[x, y] for _, x, y, one, _ in drawn["reference"] if one == label], axis=0) for label in range(3)}
+    [place] = [np.array([x, y]) for key, x, y, *_ in drawn["recent"] if key == 5]
+    assert min(clean, key=lambda label: np.linalg.norm(clean[label] - place)) == 0
+
+
 def test_the_page_works_without_its_script(office, traffic, ana):
     shown = ana.get("/map").text
     assert "Furthest from clean data" in shown and 'alt="record 7"' in shown

@@ -78,6 +78,13 @@ def test_a_line_around_points_shows_their_records_and_lets_them_be_labelled_firs
     assert office.board.question("digits-1/teach").items == (1, 2, 3, 4)  # only this person's order has changed
 
 
+def test_the_map_is_laid_out_beside_neighbours_when_asked(office, ana):
+    where = "[document.getElementById('map').dataset.layout, document.getElementById('laying').hidden]"
+    ana.opens("/map").until(lambda: ana.driver.execute_script(f"return {where}") == ["plane", True], "no points were drawn")
+    ana.driver.find_element("css selector", "input[value=neighbours]").click()
+    ana.until(lambda: ana.driver.execute_script(f"return {where}") == ["neighbours", True], "they were not laid out anew")
+
+
 def test_the_grid_is_filled_by_keyboard_alone(office, ana):
     office.ask_labels()
     ana.opens("/grid/digits-1/audit").sees("0 of 4 labelled")

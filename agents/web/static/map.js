@@ -13,6 +13,7 @@
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const mode = () => holder.querySelector("input[name=colour]:checked").value;
+  const layout = () => holder.querySelector("input[name=layout]:checked").value;
   const ramp = (share) => {
     const bare = Math.min(Math.max(share, 0), 1), dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const at = (dark ? 0.3 + 0.7 * bare : bare) * (RAMP.length - 1), // its darkest end is lost on a dark ground
@@ -203,13 +204,18 @@
     }
     if (best) show((canvas.current = best));
   });
-  holder.addEventListener("change", draw);
+  holder.addEventListener("change", (event) => (event.target.name === "layout" ? fetchPoints() : draw()));
   new ResizeObserver(draw).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
   const fetchPoints = async () => {
-    const answer = await fetch(holder.dataset.points);
+    const wanted = layout(), laying = document.getElementById("laying");
+    laying.hidden = wanted === "plane";
+    const answer = await fetch(`${holder.dataset.points}?layout=${wanted}`);
+    if (wanted !== layout()) return; // somebody has changed their mind meanwhile
+    laying.hidden = true;
     if (answer.ok) prepare(await answer.json());
+    holder.dataset.layout = wanted;
     holder.dataset.drawn = points.length;
   };
   document.getElementById("map-again").addEventListener("click", fetchPoints);
