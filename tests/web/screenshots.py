@@ -27,6 +27,13 @@ def by_class(driver):
     driver.find_element(By.CSS_SELECTOR, "input[value=class]").click()
 
 
+def beside_neighbours(driver):
+    """Lay the map out anew, coloured by class."""
+    by_class(driver)
+    driver.find_element(By.CSS_SELECTOR, "input[value=neighbours]").click()
+    WebDriverWait(driver, 60).until(lambda _: driver.execute_script("return document.getElementById('map').dataset.layout") == "neighbours")
+
+
 def lasso(driver, across=0.22, down=0.18):
     """Draw a line around a part of the map, and wait for what lies inside."""
     plane = driver.find_element(By.ID, "plane")
@@ -91,6 +98,7 @@ def main(folder):
             day.take("grid", f"/grid/{AUDIT}", whole=True)
             day.take("overview", "/", whole=True)
             day.take("map", "/map", (1100, 1000), until=MAPPED, then=lasso)
+            day.take("map-neighbours", "/map", (1100, 1000), until=MAPPED, then=beside_neighbours)
             day.take("map-phone", "/map", PHONE, until=MAPPED)
             night.take("map-dark", "/map", (1100, 1000), until=MAPPED, then=by_class)
             day.take("overview-phone", "/", PHONE)
