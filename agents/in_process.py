@@ -58,6 +58,7 @@ class InProcess:
     executor : where remedies are prepared; without one, here, one after the other.
     host : where the agents run, in place of this process.
     wiring : the team and its edges; those that the project ships by default.
+    name : of the deployment; by default that of its data.
     impossible : remedies that the model cannot have, with reasons; see `agents.subject.of_file`.
     clock : seconds; by default a counter of events, so that ledgers of equal runs are equal.
     """
@@ -66,9 +67,11 @@ class InProcess:
         self, state: State, scenario: Scenario, *, policy: Policy | None = None, dataset: str | None = None, root: Path | None = None,
         pool: Pool | None = None, executor: Executor | None = None, host: Host | None = None, tracking: Tracking | None = None,
         clock: Callable[[], float] | None = None, seed: int = 0, wiring: Wiring | None = None, impossible: Mapping[str, str] | None = None,
+        name: str = "",
     ) -> None:
         policy, dataset = policy or Policy(), dataset or scenario.dataset
-        first = f"{dataset}-first"
+        name = name or dataset
+        first = f"{name}-first"
         if not (state.pipeline(first) / "manifest.json").exists():
             train(dataset, state.pipeline(first), name=first, root=root, seed=seed)
         counter = itertools.count(1)
@@ -78,10 +81,10 @@ class InProcess:
         self.inference.activate(first)
         self.ledger = Ledger(clock=clock)
         wiring = wiring or Wiring(built_in())
-        self.host = host or LocalHost(factories(dataset, policy, wiring.team, impossible), executor)
-        self.board = Board(dataset)
+        self.host = host or LocalHost(factories(name, policy, wiring.team, impossible), executor)
+        self.board = Board(name)
         self.system = System(
-            dataset, state=state, policy=policy, inference=self.inference, host=self.host, tracking=tracking or MemoryTracking(), dataset=dataset,
+            name, state=state, policy=policy, inference=self.inference, host=self.host, tracking=tracking or MemoryTracking(), dataset=dataset,
             root=root, activate=self.inference.activate, wait=self._next_batch, clock=clock, ledger=self.ledger, seed=seed, wiring=wiring,
         )
         self.replay = Replay(scenario, DirectClient(self.inference), dataset, root, seed, pool)
