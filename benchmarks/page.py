@@ -262,12 +262,13 @@ def checks_apart(rounds: int) -> tuple[list[list[float]], list[list[float]]]:
     return alone, seen
 
 
-def beat(place: InProcess, clean: np.ndarray[Any, np.dtype[np.float32]], beats: int) -> list[float]:
-    """Heartbeats at their pace, each with new records; the seconds that each check took."""
+def beat(place: InProcess, clean: np.ndarray[Any, np.dtype[np.float32]], beats: int, count: int = PER_BEAT) -> list[float]:
+    """Heartbeats at their pace, each with `count` new records; the seconds that each check took."""
     took, draw = [], np.random.default_rng(place.board.status().cursor)
     for _ in range(beats):
         begun = time.perf_counter()
-        place.inference.infer(clean[draw.integers(0, len(clean), PER_BEAT)])
+        if count:
+            place.inference.infer(clean[draw.integers(0, len(clean), count)])
         checked = time.perf_counter()
         place.system.switchboard.tick()
         place.system.switchboard.run_until_idle()
