@@ -114,23 +114,27 @@ def _unmended(opened: IncidentOpened, since: Iterable[Message]) -> tuple[int, bo
 
 
 def seconds_of_people(given: Iterable[LabelGiven]) -> float:
-    """Time spent on labels, estimated from the times between answers of one person to one question.
+    """Time spent on labels: as it was measured from showing to answer, where that is on record.
 
-    A longer pause counts as `PAUSE`. How long the first answer took is not on record: it counts as the median of the others.
+    Elsewhere it is estimated by the time since the person's answer before to the same question; of the first answer as the median of the others.
+    What is longer than `PAUSE` counts as `PAUSE`.
 
     >>> from agents.messages import Label
-    >>> def answer(at):
-    ...     return LabelGiven(id=str(at), question="q", label=Label(1, 2, "ana"), time=at)
+    >>> def answer(at, seconds=0.0):
+    ...     return LabelGiven(id=str(at), question="q", label=Label(1, 2, "ana"), time=at, seconds=seconds)
     >>> seconds_of_people([answer(100.0), answer(102.0), answer(104.0), answer(5000.0)])
     66.0
+    >>> seconds_of_people([answer(100.0, 3.0), answer(300.0, 4.0)])
+    7.0
     """
-    times: dict[tuple[str, str], list[float]] = {}
+    by_person: dict[tuple[str, str], list[LabelGiven]] = {}
     for one in given:
-        times.setdefault((one.question, one.label.by), []).append(one.time)
+        by_person.setdefault((one.question, one.label.by), []).append(one)
     total = 0.0
-    for answers in times.values():
-        gaps = [min(PAUSE, later - earlier) for earlier, later in pairwise(answers)]
-        total += sum(gaps) + (median(gaps) if gaps else 0.0)
+    for answers in by_person.values():
+        first, *_ = answers
+        took = [min(PAUSE, later.seconds or later.time - earlier.time) for earlier, later in pairwise(answers)]
+        total += sum(took) + (min(PAUSE, first.seconds) or (median(took) if took else 0.0))
     return total
 
 
