@@ -9,6 +9,7 @@ from agents.audit import SlicedAudit, audit_of
 from agents.improver import Improver
 from agents.messages import AnalyseWindow, AskLabels, DeployPipeline, Elsewhere, Finding, IncidentClosed, Label, Likeness, RemedyChosen, RemedyVerified
 from agents.messages.remedies import Draw
+from agents.trial import Trial
 from tests.agents.helpers import DEPLOYMENT, INCIDENT, analysed, closed, compared, given, harm, measured, prepared, remedy
 from tests.agents.test_checks import hosting, joined
 from tests.agents.test_improver import POLICY
@@ -83,6 +84,19 @@ def test_asking_does_not_stop_before_the_others_have_been_looked_at_and_both_gai
     assert told.slice == SOUTH
     assert reweight.gain > 0.3 and reweight.elsewhere < -0.03
     assert reweight.gap_closed[0] > 0.2, "what is won here and lost there closes the gap, too: that alone is no merit"
+
+
+def test_a_trial_is_not_settled_before_the_others_have_been_looked_at():
+    improver, _ = choosing()
+    pipeline = improver.audit.candidates[0]
+    audit = audit_of(improver.audit.baseline, [pipeline], improver.compared, POLICY.verification.level, sliced=True)
+    trial = Trial(pipeline, remedy("reweight"), 1, audit, POLICY, SOUTH)
+    for seq in range(101, 113):
+        trial.update(Label(seq, 1))
+    assert trial.verdict().helped and audit.gap_closed(pipeline)[0] > 0 and not trial.is_settled()
+    for seq in range(201, 205):
+        trial.update(Label(seq, 1))
+    assert trial.is_settled()
 
 
 def test_where_no_record_is_known_to_lie_elsewhere_there_is_no_gap_to_tell():
