@@ -142,10 +142,11 @@ class Bias:
         return np.array([name for name, _ in self._found])[nearest(self._found, self._reference.standard_latent(records.latent))]
 
     def _given(self, records: Records, attribute: str) -> NDArray[np.str_]:
-        if attribute not in records.slices:
-            known = ", ".join(sorted(records.slices)) or "none at all"
+        """The value of each record; labels that came without any attributes, such as a person's, tell of no slice."""
+        if records.slices and attribute not in records.slices:
+            known = ", ".join(sorted(records.slices))
             raise ValueError(f"the records have no attribute {attribute!r}, only {known}; hand it over with the labels, or drop it here")
-        return records.slices[attribute]
+        return records.slices.get(attribute, np.full(len(records.seqs), ""))
 
     def _note(self, attribute: str, value: str, label: int, true: int) -> None:
         table = self._tables.setdefault(attribute, {})

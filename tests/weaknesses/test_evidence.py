@@ -96,6 +96,12 @@ def test_many_values_of_an_attribute_share_one_slice():
     assert {gap.slice for gap in check.gaps()} == {"patient=1", "patient=2", "patient=3", f"patient={OTHERS}"}
 
 
+def test_labels_without_any_attribute_tell_of_no_slice_and_harm_nothing():
+    check, bare = Bias(REFERENCE, attributes=("site",)), labelled(500, seed=7, accuracy=0.7)
+    assert not check.update(replace(bare, slices={})).alarm and check.gaps() == []
+    assert check.update(labelled(1500, seed=5, accuracy=0.97, worse_in="south", worse=0.6, after=500)).alarm
+
+
 def test_an_attribute_that_records_lack_is_named():
     with pytest.raises(ValueError, match="no attribute 'age', only site"):
         Bias(REFERENCE, attributes=("age",)).update(labelled(5, seed=0))
