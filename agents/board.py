@@ -16,6 +16,7 @@ from agents.messages import (
 )
 from agents.pace import Paces, PaceView
 from agents.story import QUIET, line
+from agents.traffic import Traffic
 
 EVENTS = 2000
 NO_ANSWER = "no answer"  # of an item: the person skipped it, or was unsure
@@ -83,8 +84,8 @@ class Status(msgspec.Struct):
 
     `alarm_line`: the log evidence at which an incident opens; 0 before a policy is known. `every`: of so many records one is looked at.
     `compared`: images that two people have named; on `agreed` of them they agree, `kappa` is Cohen's; `again`: the same of one person who was
-    asked twice. `paces`: how long people take for a label. `paused_by`: who has paused remedies, for `paused_reason`,
-    since `paused_at` (UTC seconds); empty while they go on.
+    asked twice. `per_second`: records that came, in the minute up to the `newest` (UTC seconds; 0 before any). `paces`: how long people take for
+    a label. `paused_by`: who has paused remedies, for `paused_reason`, since `paused_at` (UTC seconds); empty while they go on.
     """
 
     deployment: str
@@ -97,6 +98,8 @@ class Status(msgspec.Struct):
     incidents: list[IncidentView]
     questions: list[str]
     counts: dict[str, int]
+    per_second: float = 0.0
+    newest: float = 0.0
     previous: str = ""
     gated: bool = False
     alarm_line: float = 0.0
@@ -148,6 +151,7 @@ class Board:
         self._live: PipelineLive | None = None
         self._prepared: dict[str, dict[str, str]] = {}  # incident -> pipeline -> the remedy that made it
         self._cursor, self._evidence, self._alarm_line = 0, 0.0, 0.0
+        self._traffic = Traffic()
         self._every = 1
         self._agreement, self._again, self._paces = Agreement(), Agreement(), Paces()
         self._paused: Paused | None = None
@@ -176,7 +180,7 @@ class Board:
                 self.changes += 1
                 self._changed.notify_all()
 
-    def _fold(self, message: Message) -> None:  # noqa: C901 - one case a type, nothing else
+    def _fold(self, message: Message) -> None:  # noqa: C901, PLR0915 - one case a type, nothing else
         match message:
             case AskLabels():
                 self._questions[message.question] = QuestionView(
@@ -238,12 +242,14 @@ class Board:
             case EvidenceUpdated() | EvidenceSaved():
                 self._every = message.every if isinstance(message, EvidenceUpdated) else self._every
                 self._cursor, self._evidence = message.cursor, message.log_evidence
+                self._traffic.note(message.time, message.cursor)
                 self._points.append((message.cursor, message.log_evidence))
                 if len(self._points) > TRACE:
                     self._points = self._points[::2]
             case LogBegun():  # records count from 1 again
                 self._points.clear()
                 self._marks.clear()
+                self._traffic.begin()
             case PolicySet():
                 self.policy = message.policy
                 self._alarm_line = alarm_line(message.policy)
@@ -308,7 +314,7 @@ class Board:
                 reason = reason.replace("provisional", ended.outcome)
             return Status(
                 deployment=self.deployment, pipeline=live.pipeline if live else "", base=live.base if live else "", since=live.time if live else 0.0,
-                reason=reason, cursor=self._cursor, log_evidence=self._evidence,
+                reason=reason, cursor=self._cursor, log_evidence=self._evidence, per_second=self._traffic.per_second, newest=self._traffic.newest,
                 incidents=[msgspec.structs.replace(view) for view in self._incidents.values()], questions=list(self._questions),
                 counts=dict(self._counts), previous=live.previous if live else "", gated=live.gated if live else False, alarm_line=self._alarm_line,
                 every=self._every, compared=self._agreement.compared, agreed=self._agreement.agreed, kappa=self._agreement.kappa,

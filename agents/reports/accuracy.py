@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple
 
 from agents.messages import HarmAssessed, Message, RemediesMeasured, RemedyChosen, RemedyVerified, WindowAnalysed
 
+TELLING = (WindowAnalysed, HarmAssessed, RemediesMeasured, RemedyChosen)  # messages by which something becomes known
+
 
 class Known(NamedTuple):
     """An accuracy with its interval, all in [0, 1], and how it is known; on clean data the interval is the value itself."""

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from agents.reception import Reception, ReceptionError
-from agents.reports.accuracy import Known, known_accuracy
 from agents.web.access import Access, AccessError, Session
 from agents.web.app import Site, Visit
 from agents.web.views import Views, plain
@@ -50,7 +49,7 @@ class FrontSite(Site):
             one.live.close()
 
     def _cards(self, visit: Visit) -> Response:
-        return self._page("cards.html", visit, cards=[_card(one.reception) for one in self.sites], watch_link=self._watch_link(visit))
+        return self._page("cards.html", visit, cards=[_card(one) for one in self.sites], watch_link=self._watch_link(visit))
 
     def _statuses(self, _visit: Visit) -> Response:
         return Response(msgspec.json.encode([plain(one.reception.board.status()) for one in self.sites]), media_type="application/json")
@@ -65,17 +64,12 @@ class _FrontViews(Views):
         return super().page(template, visitor, notice, **({"status": nobody} | fields))
 
 
-def _card(reception: Reception) -> dict[str, Any]:
-    """What the card of a deployment shows; of accuracy, the newest that an incident has told. `share`: of the way to the alarm line, in percent."""
-    status = reception.board.status()
+def _card(site: Site) -> dict[str, Any]:
+    """What the card of a deployment shows. `share`: of the way to the alarm line, in percent."""
+    status = site.reception.board.status()
     line = status.alarm_line
     return {
-        "status": status, "at": place(status.deployment), "open_count": len(status.questions), "accuracy": _accuracy(reception),
+        "status": status, "at": place(status.deployment), "open_count": len(status.questions), "accuracy": site.views.accuracy(status),
         "unsettled": [view for view in status.incidents if not view.outcome],
         "share": round(100 * min(max(status.log_evidence / line, 0.0), 1.0)) if line else 0,
     }  # fmt: skip
-
-
-def _accuracy(reception: Reception) -> Known | None:
-    newest = reception.board.newest_incident()
-    return next(reversed(known_accuracy(reception.messages(newest))), None) if newest else None

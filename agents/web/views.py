@@ -11,11 +11,11 @@ from typing import Any
 import jinja2
 import msgspec
 
-from agents.board import QuestionView
+from agents.board import QuestionView, Status
 from agents.messages import ChoiceMade, Message
 from agents.reception import Images, Reception
 from agents.reports.account import of_incident
-from agents.reports.accuracy import known_accuracy, verified_gain
+from agents.reports.accuracy import TELLING, Known, known_accuracy, verified_gain
 from agents.reports.page import render
 from agents.screens import clock, purpose
 from agents.web.access import Session
@@ -71,6 +71,7 @@ class Views:
     def __init__(self, reception: Reception, beside: Beside, at: str = "") -> None:
         self._reception, self._beside, self._at = reception, beside, at
         self.assets, self._engine = assets(), _engine()
+        self._accuracy: tuple[object, Known | None] = None, None
 
     def page(self, template: str, visitor: Session | None, notice: str = "", **fields: Any) -> str:
         """A whole page for a visitor, or for somebody who is not known."""
@@ -93,8 +94,16 @@ class Views:
         return {
             "status": status, "questions": board.questions()[:FEW], "open_count": len(status.questions), "unsettled": unsettled[::-1],
             "settled": settled[: -FEW - 1 : -1], "settled_count": len(settled), "plot": draw(board.trace(), status.alarm_line),
-            "news": board.news(NEWS),
+            "news": board.news(NEWS), "accuracy": self.accuracy(status),
         }
+
+    def accuracy(self, status: Status) -> Known | None:
+        """What is known of accuracy now: the newest that the newest incident tells; None where none has given cause to estimate it."""
+        newest = self._reception.board.newest_incident()
+        heard = newest, [status.counts.get(kind.__name__, 0) for kind in TELLING]
+        if heard != self._accuracy[0]:  # reading a story each heartbeat would be more than it is worth
+            self._accuracy = heard, next(reversed(known_accuracy(self._reception.messages(newest))), None) if newest else None
+        return self._accuracy[1]
 
     def frames(self) -> Frames:
         """The messages for open pages, by topic: `now` for the overview, `bar` for every page, `questions` for who answers one."""

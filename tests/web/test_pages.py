@@ -29,6 +29,25 @@ def test_a_filter_before_the_classifier_is_shown(office, ana):
     assert "digits-1-filter" in shown and "for images that look different" in shown
 
 
+def test_the_overview_tells_how_much_comes_in_and_when_the_newest_came(office, ana):
+    assert "a second" not in ana.get("/").text
+    for second in range(5):
+        office.ahead = 2.0 * second
+        office.say(EvidenceUpdated, cursor=1000 + 50 * second, log_evidence=1.0)
+    shown = ana.get("/").text
+    assert re.search(r"<b>1,200</b><span class=\"dim\">2[45]\.?\d* a second, the newest at \d\d:\d\d", shown)
+
+
+def test_the_overview_tells_accuracy_as_far_as_it_is_known_and_how(office, ana):
+    assert "no incident has given cause to estimate it" in ana.get("/").text
+    office.say(
+        WindowAnalysed, window="window", last=2400, records=1500, mmd=1.5, mmd_p=0.002, ks=1.0, ks_p=0.0, clean_accuracy=0.99, estimated_accuracy=0.545,
+        estimate_error=0.055, audit=(), teaching=(), predicted={}, classes=("0", "1"),
+    )
+    shown = ana.get("/").text
+    assert '<dt>Accuracy</dt><dd><b>0.55</b><span class="dim">drifted, estimated without labels, 0.49 to 0.60</span>' in shown
+
+
 def test_the_overview_tells_who_has_paused_remedies_and_why(office, ana):
     assert "<dt>Remedies</dt>" not in ana.get("/").text
     office.reception.pause("bob", "the line is <rebuilt>")
