@@ -139,6 +139,8 @@ class Cluster:
         self.metrics = Metrics(self.supervised[0].name, clock=time.time)
         for one in self.supervised:
             one.supervise(host, wiring, self.metrics)
+        for one in self.supervised:
+            one.await_live()
         self.receptions = [one.reception for one in self.supervised]
         desk = FrontDesk(self.receptions, state, self.subject.endpoint.url)
         cleanup.callback(desk.close)

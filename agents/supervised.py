@@ -30,6 +30,7 @@ from workflows.deployment import Deployment, Runtime
 from workflows.tracking import Tracking
 
 WATCH_SECONDS = 2.0
+LIVE_SECONDS = 60.0
 DOORS = 8  # requests of one deployment that may be in work at the same time
 
 
@@ -108,6 +109,10 @@ class Supervised:
             self.switchboard.seats, self.system.pulse,
         )
 
+    def await_live(self) -> None:
+        """Wait until its first word, that a pipeline is live, is on record: who attaches before would be told that nothing is."""
+        self.board.wait_for(lambda: bool(self.board.live()) or self._stop.is_set(), LIVE_SECONDS)
+
     def _subject(self, wanted: Wanted) -> Subject:
         """What is supervised, with its first pipeline, which becomes a registered version when it is made."""
         shelf, first = Shelf(self.state), f"{self.name}-first"
@@ -128,6 +133,7 @@ class Supervised:
             traceback.print_exception(error)
         finally:
             self._stop.set()
+            self.board.wake()
 
     def _keep_up(self) -> None:
         """Bring the deployment back to its target whenever it has left it."""
