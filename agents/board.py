@@ -15,7 +15,7 @@ from agents.messages import (
     QuestionReminded, ReadRecords, RecordsRead, RemedyPrepared, Resumed, SecondOpinion, Tick, WindowObserved,
 )
 from agents.pace import Paces, PaceView
-from agents.story import QUIET, line
+from agents.story import QUIET, News
 from agents.traffic import Traffic
 
 EVENTS = 2000
@@ -161,7 +161,7 @@ class Board:
         self.changes = 0  # grows with every message that may change what people see
         self._events: deque[tuple[int, float, str]] = deque(maxlen=EVENTS)
         self._news: deque[tuple[float, str]] = deque(maxlen=NEWS)
-        self._number = 0
+        self._number, self._lines = 0, News()
         self._outcomes: dict[str, str] = {}  # id of an offered answer -> why it was refused, or nothing
         self._counts: dict[str, int] = {}
 
@@ -171,7 +171,7 @@ class Board:
             kind = type(message).__name__
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._fold(message)
-            if not message.transient and (text := line(message)):
+            if text := self._lines.line(message):
                 self._number += 1
                 self._events.append((self._number, message.time, text))
                 if not isinstance(message, QUIET):

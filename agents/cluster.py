@@ -32,7 +32,7 @@ from agents.policy import PolicyError
 from agents.rehearsal import Rehearsal, write
 from agents.scripted import ScriptedDesk
 from agents.state import State, StateError, default_state
-from agents.story import line, tell
+from agents.story import News, tell
 from agents.supervised import Supervised
 from agents.team import Wiring, built_in, with_agents
 from agents.visitor import Visitor
@@ -251,7 +251,7 @@ class Cluster:
     def _listen(self) -> None:
         """Tell in the terminal what happens."""
         for one in self.supervised:
-            one.switchboard.listen(_tell if len(self.supervised) == 1 else partial(_tell, of=one.name))
+            one.switchboard.listen(_Teller("" if len(self.supervised) == 1 else one.name))
 
 
 class _Pace:
@@ -296,9 +296,15 @@ def _speaker(name: str) -> Callable[[str], None]:
     return lambda text: _say(text if name in text else f"{name}: {text}")
 
 
-def _tell(message: Message, *, of: str = "") -> None:
-    if not message.transient and (text := line(message)):
-        typer.echo(f"  {of}: {text}" if of else f"  {text}")
+class _Teller:
+    """Tells in the terminal what happens; `of` several deployments, to which."""
+
+    def __init__(self, of: str = "") -> None:
+        self._lines, self._of = News(), of
+
+    def __call__(self, message: Message) -> None:
+        if text := self._lines.line(message):
+            typer.echo(f"  {self._of}: {text}" if self._of else f"  {text}")
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -159,6 +159,27 @@ def _of(people: tuple[str, ...]) -> str:
 
 
 INDENT = " " * 13  # of the planner's table within a story; no other line of a story begins so
+class News:
+    """Lines as people hear them, one after another: a failure that comes again and again is told once, until something else is.
+
+    >>> news = News()
+    >>> [news.line(RequestFailed(id=str(number), source="switchboard", request="ReadRecords", reason="no engine")) for number in range(2)]
+    ['ReadRecords failed: no engine', '']
+    """
+
+    def __init__(self) -> None:
+        self._failed = ""
+
+    def line(self, message: Message) -> str:
+        """As the function `line`; nothing of what only machinery says, and of what was just said."""
+        text = "" if message.transient else line(message)
+        if not isinstance(message, RequestFailed):
+            self._failed = "" if text else self._failed
+            return text
+        before, self._failed = self._failed, text
+        return text if text != before else ""
+
+
 QUIET = (AnswerOffered, LabelGiven)  # in a story, answers are told by their number
 
 

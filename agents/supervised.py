@@ -136,12 +136,7 @@ class Supervised:
             self.board.wake()
 
     def _keep_up(self) -> None:
-        """Bring the deployment back to its target whenever it has left it."""
-        while not self._stop.wait(WATCH_SECONDS):
-            try:
-                self.deployment.reconcile()  # also where an engine has restarted the container, which then knows no pipeline
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the watch
-                self._say(f"the inference service of {self.name} is not as it should be: {error}; trying again")
+        keep_up(self.deployment.reconcile, lambda: not self._stop.wait(WATCH_SECONDS), self._say, self.name)
 
     def _live_before(self) -> str | None:
         """What was live when the last run ended, if it is still there."""
@@ -153,3 +148,22 @@ class Supervised:
         begun = time.monotonic()
         yield
         self.phases[name] = time.monotonic() - begun
+
+
+def keep_up(reconcile: Callable[[], object], wait: Callable[[], bool], say: Callable[[str], object], name: str) -> None:
+    """Bring a deployment back to its target whenever it has left it, as long as `wait` says so.
+
+    That covers an engine that has restarted the container, which then knows no pipeline. What stands in the way is said once, and its end too.
+    """
+    trouble = ""
+    while wait():
+        try:
+            reconcile()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the watch
+            before, trouble = trouble, str(error) or type(error).__name__
+            if trouble != before:
+                say(f"the inference service of {name} is not as it should be: {trouble}; trying again every {WATCH_SECONDS:.0f} s")
+        else:
+            if trouble:
+                say(f"the inference service of {name} is as it should be again")
+            trouble = ""

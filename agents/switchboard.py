@@ -215,7 +215,6 @@ class Switchboard:
         except Exception as error:  # noqa: BLE001 - whatever a door raises becomes a message, so that nobody waits for it
             if self._stop.is_set():
                 return  # given up, not failed: the next start asks again
-            log.warning("request failed", request=type(request).__name__, error=str(error))
             answers = [_answer(RequestFailed, request, request=type(request).__name__, reason=str(error) or type(error).__name__)]
         self._waiting.pop(request.id, None)
         for answer in answers:
