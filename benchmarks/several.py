@@ -100,11 +100,14 @@ def checks(places: list[InProcess], rounds: int) -> list[list[list[float]]]:
 def main(*, quick: Annotated[bool, typer.Option(help="Fewer rounds.")] = False) -> None:
     """Measure, print, and keep the figures."""
     with begun(MANY) as (_, places, sizes):
+        beats = {count: beat(places[-1], clean_images(), BEATS, count) for count in (0, FEW)}
         alone, idle, busy = checks(places, 3 if quick else 12)
     one, each = sizes[0], (sizes[-1] - sizes[0]) / (MANY - 1)
     table = Table("what", "measured")
     table.add_row("memory of the agents' processes, one deployment", f"{one:.0f} MB")
     table.add_row("a further deployment adds", f"{each:.1f} MB, {each / one:.3f} of that")
+    for count, took in beats.items():
+        table.add_row(f"a heartbeat of a deployment with {count} new records, alone", f"median {1000 * float(np.median(took)):.1f} ms")
     table.add_row("a drift check of 200 records, alone", f"median {1000 * float(np.median(alone)):.1f} ms")
     ratios = [ratio_of(alone, beside) for beside in (idle, busy)]
     for what, (ratio, low, high) in zip(("to which nothing comes", f"with {FEW} records each heartbeat"), ratios, strict=True):
@@ -112,7 +115,9 @@ def main(*, quick: Annotated[bool, typer.Option(help="Fewer rounds.")] = False) 
     table.add_row("one check in twenty takes longer than", f"{1000 * float(np.quantile(busy, 0.95)):.0f} ms")
     Console().print(table)
     if not quick:
-        found = {"deployments": MANY, "megabytes": sizes, "alone": alone, "beside_idle": idle, "beside_busy": busy, "ratios": ratios}
+        found = {
+            "deployments": MANY, "megabytes": sizes, "heartbeats": beats, "alone": alone, "beside_idle": idle, "beside_busy": busy, "ratios": ratios,
+        }  # fmt: skip
         (RESULTS / "several.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
