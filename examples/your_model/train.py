@@ -5,6 +5,7 @@
 The images are scikit-learn's hand-written digits, each on paper and with ink of its own colour; nothing is downloaded. Half a minute.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,12 @@ def main() -> None:
             loss.backward()
             optimizer.step()
     save_file(network.state_dict(), HERE / "net.safetensors")
-    torch.onnx.export(
-        network.eval(), (shown[:2],), str(HERE / "net.onnx"), input_names=["x"], output_names=["y"], dynamo=False,
-        dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # this exporter is the old one, and needs no further package
+        torch.onnx.export(
+            network.eval(), (shown[:2],), str(HERE / "net.onnx"), input_names=["x"], output_names=["y"], dynamo=False,
+            dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
+        )
     print(f"wrote photos, net.safetensors and net.onnx into {HERE}")
 
 
