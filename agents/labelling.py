@@ -100,6 +100,7 @@ class LabellingSession:
         self._gone = set(question.answers)  # has an answer, here or on another console
         self._own: dict[int, str] = {}  # what this person has handed in, in order
         self._amended: int | None = None  # the image that is shown again, to be amended
+        self._earlier: dict[int, str] = {}  # what was handed in before it was amended, should the desk refuse that
         self._said, self._compared = question.said, set[int]()  # by others and by this person; named here a second time
         self._twice: int | None = None  # the image that is shown to be named a second time
         self._advance()
@@ -181,7 +182,10 @@ class LabellingSession:
     def refused(self, offer: Offer, reason: str) -> None:
         """The desk did not take an offer."""
         self.sent -= 1
-        self._own.pop(offer.seq, None)
+        if offer.amend:
+            self._own[offer.seq] = self._earlier[offer.seq]
+        elif offer.seq not in self._compared:
+            self._own.pop(offer.seq, None)
         self.note = f"refused: {reason}"
         if self.state == "done" and offer.answer == EXPECTED:
             self.state = "asking"
@@ -238,7 +242,7 @@ class LabellingSession:
         if self._own[offer.seq] == offer.answer:
             self.note = f"{offer.answer} stays"
             return []
-        self._own[offer.seq] = offer.answer
+        self._earlier[offer.seq], self._own[offer.seq] = self._own[offer.seq], offer.answer
         self.sent += 1
         return [offer._replace(amend=True)]
 

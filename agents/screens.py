@@ -93,7 +93,11 @@ def agreement(compared: int, agreed: int, kappa: float | None = None) -> str:
 
     >>> agreement(compared=10, agreed=9, kappa=0.88)
     'two of them agree on 9 of 10 images (0.60 to 0.98), kappa 0.88'
+    >>> agreement(compared=1, agreed=0)
+    'two of them named one image, and not alike'
     """
+    if compared == 1:
+        return f"two of them named one image, {'and alike' if agreed else 'and not alike'}"
     low, high = share_interval(agreed, compared)
     return f"two of them agree on {agreed} of {compared} images ({low:.2f} to {high:.2f})" + ("" if kappa is None else f", kappa {kappa:.2f}")
 

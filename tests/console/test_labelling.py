@@ -50,6 +50,15 @@ def test_back_leads_to_what_was_handed_in_and_another_answer_amends_it():
     assert session.item == 15 and session.press("3") == []
 
 
+def test_a_refused_amendment_leaves_what_was_said_before():
+    session = LabellingSession(labels())
+    press(session, "73bb")
+    [offer] = session.press("1")
+    session.refused(offer, "it was used")
+    session.press("b")
+    assert session.item == 12 and "you said 7 of this one" in session.note
+
+
 def test_the_same_answer_leaves_what_was_handed_in_as_it_is():
     session = LabellingSession(labels())
     press(session, "73bb")
@@ -106,6 +115,19 @@ def test_a_second_view_that_names_nothing_is_not_handed_in():
 
 def test_what_two_have_named_or_nobody_could_is_not_shown_again():
     assert LabellingSession(repeating(12, 15, said={12: {"bob": "7", "cem": "7"}, 15: {"bob": "no answer"}}), "ana").item == 19
+
+
+def test_a_refused_second_name_of_an_own_image_leaves_the_first():
+    session = LabellingSession(repeating(12), "ana")
+    session.press("7")
+    session.hand_in()
+    twice(session, {12: {"ana": "7"}})
+    session.press("3")
+    _, second = session.press("1")
+    session.refused(second, "late")
+    session.press("b")
+    session.press("b")
+    assert session.item == 12 and "you said 7" in session.note
 
 
 def test_an_own_image_comes_again_before_the_last_one():
