@@ -10,10 +10,12 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from agents.messages import EvidenceUpdated, PolicySet
 from agents.web.serve import WebPage
+from tests.console.building import Building
 from tests.web.chromium import browser_error, chromium, resize
 from tests.web.furnished import Furnished
-from tests.web.scene import APPROVE, AUDIT
+from tests.web.scene import APPROVE, AUDIT, digits
 
 DESK, PHONE = (1100, 780), (375, 740)
 DRAWN = "return document.readyState === 'complete' && [...document.images].every(one => one.complete || !one.offsetParent)"  # but for folded ones
@@ -78,6 +80,25 @@ class Camera:
         print(self._folder / f"{name}.png")
 
 
+def cards(folder, driver):
+    """Two deployments side by side: one whose sensor fails, one on which nothing has happened."""
+    with tempfile.TemporaryDirectory() as state, Building(Path(state), digits()[0]) as building:
+        page = WebPage(building.receptions, port=0)
+        try:
+            failing, well = building.left, building.digits
+            for office in (failing, well):
+                office.say(PolicySet, policy={"detection": {"run_length": 1e6}})
+            for cursor in range(30, 900, 30):
+                well.say(EvidenceUpdated, cursor=cursor, log_evidence=1.0)
+                failing.say(EvidenceUpdated, cursor=cursor, log_evidence=1.5)
+            failing.open_incident()
+            failing.say(EvidenceUpdated, cursor=930, log_evidence=21.0)
+            failing.ask_labels()
+            Camera(driver, page, folder).take("cards", "/", (1100, 560))
+        finally:
+            page.close()
+
+
 def main(folder):
     """Play an incident and take a picture of each view when there is something to see."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,6 +139,7 @@ def main(folder):
             night.take("overview-dark", "/", whole=True)
         finally:
             page.close()
+        cards(folder, light)
 
 
 if __name__ == "__main__":
