@@ -1,5 +1,6 @@
 """The command line of a replay: `python -m scenarios.replay NAME --url URL`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,9 @@ def replay(
     name: Annotated[str, typer.Argument(help=f"A scenario of the suite, or a TOML file. The suite: {', '.join(suite())}.")],
     url: Annotated[str, typer.Option(help="Address of the inference service.")] = "http://127.0.0.1:8000",
     dataset: Annotated[str | None, typer.Option(help=f"In place of the scenario's: {', '.join(DATASETS)}.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set; for a model of your own, `data` in its folder of the state.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed in place of the scenario's.")] = None,
     model: Annotated[str, typer.Option(help="Name of the model at the service.")] = "default",
     rate: Annotated[float | None, typer.Option(min=0, help="Images per second; 0 = as fast as answered. Default: the scenario's.")] = None,
@@ -33,12 +37,13 @@ def replay(
         scenario = load_scenario(name)
         with HttpClient(url, model) as client:
             client.check_ready()
-            run = Replay(scenario, client, dataset, seed=seed)
+            run = Replay(scenario, client, dataset, data, seed)
             typer.echo(f"{scenario.name}: {scenario.description}")
             for segment in run.segments():
                 _send(segment, scenario.rate if rate is None else rate, at_most)
     except (ScenarioError, DataError, ClientError) as error:
-        typer.echo(f"error: {error}", err=True)
+        own = dataset is not None and dataset not in DATASETS and data is None
+        typer.echo(f"error: {error}{' One that you brought is found with --data FOLDER.' if own else ''}", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         typer.echo("Stopped.", err=True)

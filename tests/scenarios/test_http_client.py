@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scenarios import command
+from scenarios.brought import Brought, gather
 from scenarios.client import ClientError, HttpClient
 
 HEADER = "Inference-Header-Content-Length"
@@ -126,6 +127,21 @@ def test_the_command_sends_a_scenario_and_prints_accuracy_per_segment(typed):
     lines = result.stdout.splitlines()
     assert lines[1].split()[:5] == ["segment", "1", "clean", "500", "images"]
     assert "stripe" in lines[2] and "v9" in lines[2]
+
+
+def test_the_command_sends_data_of_ones_own(typed, tmp_path):
+    images, labels = np.arange(200 * 25, dtype=np.uint8).reshape(200, 5, 5), np.arange(200) % 4
+    np.savez(tmp_path / "own.npz", images=images, labels=labels)
+    data = Brought(train="own.npz", held_out="own.npz")
+    gather(data, tmp_path, tmp_path / "data" / "mine", (1, 5, 5), list("abcd"), lambda _text: None)
+    service = Service()
+    result = typed(service, "clean", "--dataset", "mine", "--data", str(tmp_path / "data"), "--rate", "0")
+    assert result.exit_code == 0, result.output
+    assert service.records > 0
+    head = json.loads(service.requests[-1].content[: int(service.requests[-1].headers[HEADER])])
+    assert head["inputs"][0]["shape"][1:] == [1, 5, 5]
+    without = typed(Service(), "clean", "--dataset", "mine")
+    assert without.exit_code == 2 and "no data set 'mine'" in without.output and "--data" in without.output
 
 
 def test_the_command_ends_with_1_if_a_request_failed(typed):
